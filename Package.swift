@@ -1,0 +1,59 @@
+// swift-tools-version: 6.1
+// SpanQA: extractive question answering with a DistilBERT in ONNX.
+
+import PackageDescription
+
+let package = Package(
+  name: "SpanQA",
+  platforms: [.macOS(.v15)],
+  products: [
+    // Public API.
+    .library(name: "SpanQA", targets: ["SpanQA"]),
+    .library(name: "SpanQADefaultModel", targets: ["SpanQADefaultModel"]),
+    .executable(name: "spanqa", targets: ["SpanQACommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+  ],
+  targets: [
+    // The command. Its folder is not called `spanqa`, which would be one folder with `SpanQA` on a
+    // file system that folds case.
+    .executableTarget(
+      name: "SpanQACommand",
+      dependencies: [
+        "SpanQA", "SpanQADefaultModel", "SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX", "Kernels",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // The door for embedders.
+    .target(name: "SpanQA", dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX", "Kernels"]),
+    .target(
+      name: "SpanQADefaultModel",
+      resources: [.copy("Resources/model")]),
+
+    // Text.
+    .target(name: "SQuAD", dependencies: ["WordPiece"]),
+    .target(name: "WordPiece"),
+
+    // Models.
+    .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
+    .target(name: "Interpreter", dependencies: ["ONNX"]),
+    .target(name: "Encoder", dependencies: ["Kernels"]),
+    .target(name: "ONNX", dependencies: ["CONNXProto"]),
+
+    // Arithmetic.
+    .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"]),
+    .target(name: "CKernels"),
+
+    // System libraries and the code generated for them.
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .target(name: "CONNXProto", dependencies: ["CProtobufC"]),
+    .systemLibrary(
+      name: "CProtobufC", pkgConfig: "libprotobuf-c",
+      providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)

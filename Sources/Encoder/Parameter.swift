@@ -1,0 +1,92 @@
+/// A constant tensor of a model: shape, element type and bytes (row-major, little-endian).
+public struct Parameter: Sendable {
+  public enum ElementType: String, Sendable, CaseIterable {
+    case float32, float16, bfloat16, int8, uint8
+
+    public var byteCount: Int {
+      switch self {
+      case .float32: 4
+      case .float16, .bfloat16: 2
+      case .int8, .uint8: 1
+      }
+    }
+  }
+
+  public let shape: [Int]
+  public let elementType: ElementType
+  public let bytes: ConstantBytes
+
+  /// - Precondition: `bytes` holds exactly the elements of `shape`; a loader checks this against its file first.
+  public init(shape: [Int], elementType: ElementType, bytes: ConstantBytes) {
+    precondition(shape.reduce(1, *) * elementType.byteCount == bytes.count, "a parameter's bytes do not fit its shape")
+    self.shape = shape
+    self.elementType = elementType
+    self.bytes = bytes
+  }
+
+  public init(_ values: [Float], shape: [Int]) {
+    self.init(shape: shape, elementType: .float32, bytes: ConstantBytes(values))
+  }
+
+  public init(_ values: [Int8], shape: [Int]) {
+    self.init(shape: shape, elementType: .int8, bytes: ConstantBytes(values))
+  }
+
+  /// The number of elements.
+  public var count: Int { shape.reduce(1, *) }
+}
+
+extension Parameter {
+  /// Elements `range` (row-major), converted to float32. Integers convert to their plain value.
+  public func copyFloats(_ range: Range<Int>, to destination: UnsafeMutableBufferPointer<Float>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count && destination.count >= range.count)
+    bytes.withUnsafeBytes { source in
+      switch elementType {
+      case .float32:
+        UnsafeMutableRawBufferPointer(destination).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: source[range.lowerBound * 4 ..< range.upperBound * 4]))
+      case .float16:
+        for (offset, index) in range.enumerated() {
+          destination[offset] = Float(halfPrecision: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
+        }
+      case .bfloat16:
+        for (offset, index) in range.enumerated() {
+          let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
+          destination[offset] = Float(bitPattern: UInt32(bits) << 16)
+        }
+      case .int8:
+        for (offset, index) in range.enumerated() { destination[offset] = Float(Int8(bitPattern: source[index])) }
+      case .uint8:
+        for (offset, index) in range.enumerated() { destination[offset] = Float(source[index]) }
+      }
+    }
+  }
+
+  /// All elements as float32. Cost: one copy.
+  public func floats() -> [Float] {
+    [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      buffer.initialize(repeating: 0)
+      copyFloats(0..<count, to: buffer)
+      initialized = count
+    }
+  }
+}
+
+extension Float {
+  /// The value of an IEEE 754 binary16 bit pattern. (`Float16` is not available on every Swift platform.)
+  public init(halfPrecision bits: UInt16) {
+    let sign = UInt32(bits & 0x8000) << 16
+    let exponent = UInt32(bits >> 10) & 0x1f
+    let fraction = UInt32(bits & 0x3ff)
+    switch exponent {
+    case 0:
+      // Zero and subnormals: fraction × 2⁻²⁴ is exact in float32.
+      let magnitude = Float(fraction) * 0x1p-24
+      self = Float(bitPattern: magnitude.bitPattern | sign)
+    case 0x1f:
+      self = Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
+    default:
+      self = Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+    }
+  }
+}
