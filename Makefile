@@ -1,0 +1,54 @@
+# SpanQA on Debian or Ubuntu with Swift: `make run` and `make test` from a clean checkout.
+
+SWIFT ?= swift
+# Tests run against the optimised build: the arithmetic is 10 to 50 times slower without it.
+TEST_FLAGS = -c release -Xswiftc -enable-testing
+
+# What the build needs beside Swift, as Debian packages, and the pkg-config names that show they are there.
+PACKAGES = libopenblas-dev libprotobuf-c-dev pkg-config
+PC_NAMES = openblas libprotobuf-c
+
+.PHONY: help run build test example regenerate-onnx-proto packages clean
+
+help:
+	@echo "make run    build, then answer a question with the embedded model"
+	@echo "make test   build and run all tests"
+	@echo "make build  build the command: $$($(SWIFT) build -c release --show-bin-path 2>/dev/null)/spanqa"
+	@echo "make clean  remove the build folder"
+
+run: build
+	@echo
+	@echo "Passage:  $(PASSAGE)"
+	@echo "Question: $(QUESTION)"
+	@printf 'Answer:   '
+	@$$($(SWIFT) build -c release --show-bin-path)/spanqa answer --question "$(QUESTION)" --passage "$(PASSAGE)"
+
+PASSAGE = The Amazon rainforest covers most of the Amazon basin of South America, an area of 7,000,000 square kilometres, of which 5,500,000 are covered by the rainforest.
+QUESTION = How many square kilometres does the rainforest cover?
+
+build: packages
+	$(SWIFT) build -c release --product spanqa
+
+test: packages
+	$(SWIFT) test $(TEST_FLAGS)
+	$(MAKE) example
+
+# A package of its own that depends on this one by path, as an embedder would.
+example: packages
+	cd Tests/Example && $(SWIFT) run -c release example
+
+packages:
+	@if command -v pkg-config >/dev/null && pkg-config --exists $(PC_NAMES); then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "make: install OpenBLAS, protobuf-c and pkg-config with your package manager, then run make again" >&2; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else \
+	  echo "make: as root, run: apt-get install $(PACKAGES)" >&2; exit 1; fi; \
+	echo "installing $(PACKAGES)"; \
+	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(PACKAGES)
+
+# The generated protobuf-c code is committed; run this after a change of onnx.proto (needs protobuf-c-compiler).
+regenerate-onnx-proto:
+	Sources/CONNXProto/regenerate.sh
+
+clean:
+	rm -rf .build Tests/Example/.build
