@@ -27,9 +27,10 @@ let package = Package(
 
     // The door for embedders.
     .target(name: "SpanQA", dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX", "Kernels"]),
-    .target(
-      name: "SpanQADefaultModel",
-      resources: [.copy("Resources/model")]),
+
+    // The embedded model, and `QuestionAnswerer.default`.
+    .target(name: "SpanQADefaultModel", dependencies: ["SpanQA", "CDefaultModel"], exclude: ["ModelCard.md"]),
+    .target(name: "CDefaultModel", exclude: ["Resources"], cSettings: [.headerSearchPath("Resources")]),
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),

@@ -1,0 +1,1 @@
+// Sources of this target are on their way.
