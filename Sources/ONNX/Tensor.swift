@@ -73,7 +73,7 @@ public struct Tensor: Sendable {
     self.stringElements = strings
   }
 
-  private static func elementCount(of shape: [Int], name: String) throws(ONNXError) -> Int {
+  static func elementCount(of shape: [Int], name: String) throws(ONNXError) -> Int {
     var count = 1
     for dimension in shape {
       guard dimension >= 0 else { throw .tensor(name: name, reason: "shape \(shape) has a negative dimension") }
