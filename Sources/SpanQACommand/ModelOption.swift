@@ -1,0 +1,40 @@
+import ArgumentParser
+import SpanQA
+import SpanQADefaultModel
+import WordPiece
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Which model a subcommand works with.
+struct ModelOption: ParsableArguments {
+  @Option(help: ArgumentHelp("A model folder or an .onnx file. Without it: the embedded model.", valueName: "folder|file"))
+  var model: String?
+
+  @Option(help: "How many threads compute. Without it: as many as this process may use.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1 on") }
+  }
+
+  /// The model, ready to answer.
+  func questionAnswerer() throws -> QuestionAnswerer {
+    guard let model else { return try DefaultModel.questionAnswerer(engine: engine) }
+    return try QuestionAnswerer(modelFolder: URL(filePath: model), engine: engine)
+  }
+
+  /// The model's tokeniser alone.
+  func tokenizer() throws -> Tokenizer {
+    guard let model else { return try DefaultModel.tokenizer() }
+    // A folder without an ONNX file can still hold a tokeniser.
+    let location = URL(filePath: model)
+    let folder = (try? ModelFiles(at: location))?.tokenizerFolder ?? location
+    return try Tokenizer(folder: folder)
+  }
+
+  var engine: EngineOptions { EngineOptions(threads: threads) }
+}

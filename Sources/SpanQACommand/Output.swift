@@ -1,0 +1,51 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Results: standard output a whole line at a time, and files that appear whole or not at all.
+enum Output {
+  /// Writes `line` and a line feed with one system call where the system takes it, so that a reader never sees half a line.
+  static func write(_ line: String) throws(OutputError) {
+    try write([UInt8](line.utf8) + [UInt8(ascii: "\n")], to: STDOUT_FILENO, name: "standard output")
+  }
+
+  /// Writes `text` to the file `path`: aside first, then renamed into place.
+  static func write(_ text: String, toFile path: String) throws(OutputError) {
+    do {
+      try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw OutputError(name: path)
+    }
+  }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32, name: String) throws(OutputError) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw OutputError(name: name)
+      }
+      rest = rest.dropFirst(written)
+    }
+  }
+}
+
+/// `write`, under a name that the methods above do not hide.
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+  write(descriptor, bytes, count)
+}
+
+/// Why a result could not be written.
+struct OutputError: Error, CustomStringConvertible {
+  let name: String
+
+  var description: String { "\(name): cannot be written; check the folder, its permissions and the free space" }
+}

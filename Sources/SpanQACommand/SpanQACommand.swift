@@ -1,0 +1,54 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The command `spanqa`: one subcommand a file.
+@main
+struct SpanQACommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "spanqa",
+    abstract: "Answers questions from a passage: text in, the answer's exact characters out.",
+    discussion: """
+      The model is a DistilBERT in ONNX that runs in this process. Without --model the embedded one answers.
+
+      Results go to standard output, errors in one line to standard error. Exit codes: 0 success, 1 failure, 2 wrong usage.
+      """,
+    subcommands: [AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, ModelCommand.self])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      finish(with: error)
+    }
+  }
+
+  /// Ends the process as the command line's rules have it: help to standard output, one line to standard error for the rest.
+  private static func finish(with error: any Error) -> Never {
+    switch exitCode(for: error) {
+    case .success:
+      print(fullMessage(for: error))
+      exit(0)
+    case .validationFailure:
+      writeError(message(for: error))
+      exit(2)
+    case let code:
+      if !(error is ExitCode) { writeError("\(error)") }
+      exit(code.rawValue)
+    }
+  }
+
+  private static func writeError(_ message: String) {
+    let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+    fputs("spanqa: \(line)\n", stderr)
+  }
+}
