@@ -1,0 +1,87 @@
+/// The hot loops. Everything else (memory, threads, choice of kernels) is Swift.
+///
+/// A kernel's symbol is `sq_<types>_<operation>[_<tile>]_<isa>`. SQ_KERNELS is the one list of kernels: the tables of each
+/// instruction set, the dispatch, the tests and the benchmarks all read it.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Columns of a packed float32 matrix are kept in panels of this many; each panel is [k][SQ_F32_PANEL], the last one padded with zeros.
+#define SQ_F32_PANEL 64
+
+/// What a GEMM does with a finished element before it stores it.
+typedef enum {
+  SQ_EPILOGUE_NONE = 0,
+  SQ_EPILOGUE_BIAS = 1,
+  SQ_EPILOGUE_BIAS_GELU = 2,
+  SQ_EPILOGUE_BIAS_GELU_TANH = 3,
+} sq_epilogue;
+
+/// The list of kernels: X(name, return type, parameters).
+///
+/// f32_bias_row: row += bias.
+/// f32_bias_gelu_row: row = gelu(row + bias), exact (erf). f32_bias_gelu_tanh_row: the tanh form.
+/// f32_residual_norm_row: residual = layerNorm(residual + (x + bias)) · scale + shift; `bias` may be NULL.
+/// f32_softmax_row: row = exp(row − max); returns the sum, by which the caller divides.
+/// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only.
+/// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens; `stride` parts two tokens' rows of
+///   q, k and v, `out_stride` those of out; `scratch` holds sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
+#define SQ_KERNELS(X)                                                                                              \
+  X(f32_bias_row, void, (float *row, const float *bias, size_t n))                                                 \
+  X(f32_bias_gelu_row, void, (float *row, const float *bias, size_t n))                                            \
+  X(f32_bias_gelu_tanh_row, void, (float *row, const float *bias, size_t n))                                       \
+  X(f32_residual_norm_row, void,                                                                                   \
+    (float *residual, const float *x, const float *bias, const float *scale, const float *shift, float epsilon,    \
+     size_t n))                                                                                                    \
+  X(f32_softmax_row, float, (float *row, size_t n))                                                                \
+  X(f32_gemm, void,                                                                                                \
+    (const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,             \
+     sq_epilogue epilogue, float *c, size_t ldc))                                                                  \
+  X(f32_attention, void,                                                                                           \
+    (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size, float scale,       \
+     float *out, size_t out_stride, float *scratch))
+
+/// A set of kernels for one instruction set. NULL: this set has none of its own; the next set down serves.
+typedef struct {
+#define SQ_MEMBER(name, result, parameters) result(*name) parameters;
+  SQ_KERNELS(SQ_MEMBER)
+#undef SQ_MEMBER
+} sq_kernel_set;
+
+extern const sq_kernel_set sq_kernels_portable;
+#if defined(__x86_64__)
+extern const sq_kernel_set sq_kernels_avx2;
+extern const sq_kernel_set sq_kernels_avx512;
+#endif
+
+/// The number of kernels in a set, and the name of the i-th as it stands in SQ_KERNELS.
+size_t sq_kernel_count(void);
+const char *sq_kernel_name(size_t i);
+
+/// How many floats of scratch f32_attention needs.
+static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
+  const size_t padded_n = (n + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
+  const size_t padded_head = (head_size + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
+  const size_t query_block = 24;
+  return padded_n * head_size + n * padded_head + query_block * padded_n;
+}
+
+/// The processor's features that kernel sets ask for, with the operating system's support for the registers.
+typedef struct {
+  int avx2_fma, avx512, avx512_vnni, avx_vnni, avx512_bf16, amx_int8;
+} sq_cpu_features;
+
+sq_cpu_features sq_cpu_features_read(void);
+
+/// Tells the processor that this thread waits in a loop.
+static inline void sq_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#endif

@@ -1,0 +1,14 @@
+// AVX-512 (F, BW, DQ, VL): a vector of 16 is one register; 6 × 64 elements of a tile take 24 of the 32 registers.
+
+#if defined(__x86_64__)
+#pragma clang attribute push(                                                                              \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+    apply_to = function)
+
+#define SQ_ISA avx512
+#define SQ_TILE_ROWS 6
+#define SQ_TILE_VECTORS 4
+#include "kernels.inc.h"
+
+#pragma clang attribute pop
+#endif

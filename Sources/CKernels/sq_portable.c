@@ -1,0 +1,6 @@
+// Any processor. Where it has no fused multiply-add, the C library's exact one serves: slow, and the same bits.
+
+#define SQ_ISA portable
+#define SQ_TILE_ROWS 2
+#define SQ_TILE_VECTORS 1
+#include "kernels.inc.h"

@@ -1,0 +1,23 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The environment variables that steer the engine.
+enum Environment {
+  enum Variable: String {
+    /// Forces a kernel set.
+    case kernels = "SPANQA_KERNELS"
+    /// Sets the number of threads.
+    case threads = "SPANQA_THREADS"
+    /// OpenBLAS's own: the processor that it shall take this one for.
+    case openBLASCore = "OPENBLAS_CORETYPE"
+  }
+
+  /// The variable's value; `nil` where it is unset or empty.
+  static subscript(variable: Variable) -> String? {
+    guard let value = getenv(variable.rawValue), value.pointee != 0 else { return nil }
+    return String(cString: value)
+  }
+}

@@ -1,0 +1,66 @@
+import CKernels
+
+// The kernels by their Swift names. The initialiser has proved that no entry of the table is missing.
+
+extension KernelSet {
+  /// What a product does with a finished element.
+  public enum Epilogue: Sendable {
+    case none, bias, biasGELU, biasGELUTanh
+
+    var code: sq_epilogue {
+      switch self {
+      case .none: SQ_EPILOGUE_NONE
+      case .bias: SQ_EPILOGUE_BIAS
+      case .biasGELU: SQ_EPILOGUE_BIAS_GELU
+      case .biasGELUTanh: SQ_EPILOGUE_BIAS_GELU_TANH
+      }
+    }
+  }
+
+  /// Applies an epilogue to a row that another product left bare.
+  public func finish(
+    _ row: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>, count: Int, epilogue: Epilogue
+  ) {
+    switch epilogue {
+    case .none: break
+    case .bias: table.f32_bias_row.unsafelyUnwrapped(row, bias, count)
+    case .biasGELU: table.f32_bias_gelu_row.unsafelyUnwrapped(row, bias, count)
+    case .biasGELUTanh: table.f32_bias_gelu_tanh_row.unsafelyUnwrapped(row, bias, count)
+    }
+  }
+
+  /// residual = layerNorm(residual + x + bias) · scale + shift, over `count` elements.
+  public func addAndNormalize(
+    residual: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    scale: UnsafePointer<Float>, shift: UnsafePointer<Float>, epsilon: Float, count: Int
+  ) {
+    table.f32_residual_norm_row.unsafelyUnwrapped(residual, x, bias, scale, shift, epsilon, count)
+  }
+
+  /// row = exp(row − largest); returns the sum, by which the caller divides.
+  public func softmax(_ row: UnsafeMutablePointer<Float>, count: Int) -> Float {
+    table.f32_softmax_row.unsafelyUnwrapped(row, count)
+  }
+
+  /// c = epilogue(a · b): a `[m, k]` with `lda` floats from row to row, c `[m, n]` with `ldc`.
+  public func multiply(
+    m: Int, a: UnsafePointer<Float>, lda: Int, b: PackedFloatMatrix, bias: UnsafePointer<Float>?, epilogue: Epilogue,
+    c: UnsafeMutablePointer<Float>, ldc: Int
+  ) {
+    table.f32_gemm.unsafelyUnwrapped(a, lda, m, b.k, b.panels.pointer, b.n, bias, epilogue.code, c, ldc)
+  }
+
+  /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between
+  /// the rows of q, k and v and `outStride` between those of out.
+  public func attention(
+    q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, stride: Int, count: Int, headSize: Int,
+    scale: Float, out: UnsafeMutablePointer<Float>, outStride: Int, scratch: UnsafeMutablePointer<Float>
+  ) {
+    table.f32_attention.unsafelyUnwrapped(q, k, v, stride, count, headSize, scale, out, outStride, scratch)
+  }
+
+  /// How many floats of scratch `attention` needs, aligned to 64 bytes.
+  public static func attentionScratchCount(count: Int, headSize: Int) -> Int {
+    sq_attention_scratch(count, headSize)
+  }
+}

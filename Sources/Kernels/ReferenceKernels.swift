@@ -1,0 +1,189 @@
+import CKernels
+
+// The reference of every kernel: plain Swift, written to be read. The C kernels must give the same bits, so the order of additions
+// is the same: what C does in a vector of 16 lanes stands here in a `SIMD16`, and products that are added are fused.
+
+extension sq_kernel_set {
+  static var reference: sq_kernel_set {
+    var set = sq_kernel_set()
+    set.f32_bias_row = { row, bias, n in
+      guard let row, let bias else { return }
+      for i in 0..<n { row[i] += bias[i] }
+    }
+    set.f32_bias_gelu_row = { row, bias, n in
+      guard let row, let bias else { return }
+      for i in 0..<n { row[i] = Reference.gelu(row[i] + bias[i]) }
+    }
+    set.f32_bias_gelu_tanh_row = { row, bias, n in
+      guard let row, let bias else { return }
+      for i in 0..<n { row[i] = Reference.geluTanh(row[i] + bias[i]) }
+    }
+    set.f32_residual_norm_row = { residual, x, bias, scale, shift, epsilon, n in
+      guard let residual, let x, let scale, let shift else { return }
+      Reference.residualNorm(residual, x, bias, scale, shift, epsilon, n)
+    }
+    set.f32_softmax_row = { row, n in
+      guard let row else { return 0 }
+      return Reference.softmax(row, n)
+    }
+    set.f32_gemm = { a, lda, m, k, panels, n, bias, epilogue, c, ldc in
+      guard let a, let panels, let c else { return }
+      Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
+    }
+    set.f32_attention = { q, k, v, stride, n, headSize, scale, out, outStride, _ in
+      guard let q, let k, let v, let out else { return }
+      Reference.attention(q, k, v, stride, n, headSize, scale, out, outStride)
+    }
+    return set
+  }
+}
+
+/// What the kernels compute.
+enum Reference {
+  static let lanes = 16
+
+  /// eˣ: x = n · ln 2 + r with |r| ≤ ln 2 / 2, and eʳ by a polynomial of degree 6. Zero below −87.
+  static func exp(_ x: Float) -> Float {
+    if x < -87 { return 0 }
+    let x = x < 88 ? x : 88
+    // Adding 1.5 · 2²³ leaves the nearest whole number in the low bits.
+    let roundToInteger: Float = 0x1.8p+23
+    let shifted = roundToInteger.addingProduct(x, 0x1.715476p+0)
+    let whole = shifted - roundToInteger
+    let r = x.addingProduct(whole, -0x1.62e400p-1).addingProduct(whole, -0x1.7f7d1cp-20)
+
+    var p: Float = 0x1.6a23f2p-10
+    for coefficient: Float in [0x1.123a0ap-7, 0x1.5558f2p-5, 0x1.555492p-3, 0x1.fffffcp-2] {
+      p = coefficient.addingProduct(p, r)
+    }
+    p = r.addingProduct(p, r * r) + 1
+    let exponent = (shifted.bitPattern &- roundToInteger.bitPattern) << 23
+    return Float(bitPattern: p.bitPattern &+ exponent)
+  }
+
+  /// The error function: an odd polynomial below 0.93, 1 − exp(−x · Q(x)) up to 4, where float32 has reached 1.
+  static func erf(_ x: Float) -> Float {
+    let magnitude = x.magnitude < 4 ? x.magnitude : 4
+    let result: Float
+    if magnitude < 0.93 {
+      let square = magnitude * magnitude
+      var p: Float = 0x1.5ccddep-14
+      for coefficient: Float in [
+        -0x1.aa3d26p-11, 0x1.54c7bcp-8, -0x1.b80e8cp-6, 0x1.ce2e08p-4, -0x1.812742p-2, 0x1.06eba8p-3,
+      ] { p = coefficient.addingProduct(p, square) }
+      result = magnitude.addingProduct(p, magnitude)
+    } else {
+      var q: Float = 0x1.3fd796p-18
+      for coefficient: Float in [
+        -0x1.6cb23cp-15, -0x1.fa5f7cp-15, 0x1.83fbd2p-9, -0x1.744a76p-6, 0x1.af58aap-4, 0x1.456d84p-1, 0x1.20e91cp+0,
+      ] { q = coefficient.addingProduct(q, magnitude) }
+      result = 1 - exp(-(q * magnitude))
+    }
+    return Float(sign: x.sign, exponentAndMagnitudeOf: result)
+  }
+
+  /// x · Φ(x) = x/2 · (1 + erf(x/√2))
+  static func gelu(_ x: Float) -> Float {
+    let half = x * 0.5
+    return half.addingProduct(half, erf(x * 0x1.6a09e6p-1))
+  }
+
+  /// x / (1 + exp(−2u)) with u = √(2/π) · (x + 0.044715 x³)
+  static func geluTanh(_ x: Float) -> Float {
+    let u = x.addingProduct(x * x * x, 0x1.6e4e26p-5) * 0x1.988454p-1
+    return x / (1 + exp(u * -2))
+  }
+
+  /// Sum of 16 lanes, in halves.
+  static func sum(_ lanes: SIMD16<Float>) -> Float {
+    let eight = lanes.lowHalf + lanes.highHalf
+    let four = eight.lowHalf + eight.highHalf
+    let two = four.lowHalf + four.highHalf
+    return two.x + two.y
+  }
+
+  static func residualNorm(
+    _ residual: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
+    _ scale: UnsafePointer<Float>, _ shift: UnsafePointer<Float>, _ epsilon: Float, _ n: Int
+  ) {
+    var sums = SIMD16<Float>()
+    for i in 0..<n {
+      residual[i] += bias.map { x[i] + $0[i] } ?? x[i]
+      sums[i % lanes] += residual[i]
+    }
+    let mean = sum(sums) / Float(n)
+    var squares = SIMD16<Float>()
+    for i in 0..<n {
+      let d = residual[i] - mean
+      squares[i % lanes].addProduct(d, d)
+    }
+    let factor = 1 / (sum(squares) / Float(n) + epsilon).squareRoot()
+    for i in 0..<n {
+      residual[i] = shift[i].addingProduct((residual[i] - mean) * factor, scale[i])
+    }
+  }
+
+  static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int) -> Float {
+    let largest = UnsafeBufferPointer(start: row, count: n).max() ?? 0
+    var sums = SIMD16<Float>()
+    for i in 0..<n {
+      row[i] = exp(row[i] - largest)
+      sums[i % lanes] += row[i]
+    }
+    return sum(sums)
+  }
+
+  static func gemm(
+    _ a: UnsafePointer<Float>, _ lda: Int, _ m: Int, _ k: Int, _ panels: UnsafePointer<Float>, _ n: Int,
+    _ bias: UnsafePointer<Float>?, _ epilogue: sq_epilogue, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  ) {
+    for row in 0..<m {
+      for column in 0..<n {
+        let (panel, place) = column.quotientAndRemainder(dividingBy: PackedFloatMatrix.panelWidth)
+        let b = panels + panel * PackedFloatMatrix.panelWidth * k + place
+        var sum: Float = 0
+        for depth in 0..<k {
+          sum.addProduct(a[row * lda + depth], b[depth * PackedFloatMatrix.panelWidth])
+        }
+        let shift = bias?[column] ?? 0
+        c[row * ldc + column] =
+          switch epilogue {
+          case SQ_EPILOGUE_BIAS: sum + shift
+          case SQ_EPILOGUE_BIAS_GELU: gelu(sum + shift)
+          case SQ_EPILOGUE_BIAS_GELU_TANH: geluTanh(sum + shift)
+          default: sum
+          }
+      }
+    }
+  }
+
+  static func attention(
+    _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ stride: Int, _ n: Int,
+    _ headSize: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
+  ) {
+    var scores = [Float](repeating: 0, count: n)
+    for query in 0..<n {
+      for key in 0..<n {
+        var dot: Float = 0
+        for i in 0..<headSize { dot.addProduct(q[query * stride + i], k[key * stride + i]) }
+        scores[key] = dot * scale
+      }
+      let total = scores.withUnsafeMutableBufferPointer { buffer in
+        buffer.baseAddress.map { softmax($0, n) } ?? 0
+      }
+      let factor = 1 / total
+      for i in 0..<headSize {
+        var mix: Float = 0
+        for key in 0..<n { mix.addProduct(scores[key], v[key * stride + i]) }
+        out[query * outStride + i] = mix * factor
+      }
+    }
+  }
+}
+
+extension Float {
+  /// `magnitude`'s size with a sign of its own.
+  fileprivate init(sign: FloatingPointSign, exponentAndMagnitudeOf magnitude: Float) {
+    self = sign == .minus ? -magnitude : magnitude
+  }
+}

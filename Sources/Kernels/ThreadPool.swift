@@ -1,0 +1,170 @@
+import CKernels
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The process's one pool of threads for computing: fork, compute, join.
+///
+/// The caller works too. Between two jobs the workers watch for the next one for some microseconds, then sleep. A job is a number
+/// of tasks that any thread may take; which thread takes which must not matter to the result, and so the number of threads never
+/// does.
+public final class ThreadPool: Sendable {
+  public static let shared = ThreadPool()
+
+  /// Only one job runs at a time. A caller that finds the pool busy computes on its own thread instead of waiting: with
+  /// several callers the processors are busy anyway.
+  private let isBusy = Atomic<Bool>(false)
+  private let board = Board()
+
+  private init() {}
+
+  /// Calls `body` with 0, 1, …, `tasks` − 1, on at most `threads` threads at once, and returns when all calls have returned.
+  ///
+  /// `body` must be safe to call from several threads at once. Cost: some microseconds, where more than one thread takes part.
+  public func run(tasks: Int, threads: Int, _ body: (Int) -> Void) {
+    let threads = min(threads, tasks)
+    guard threads > 1, !isBusy.exchange(true, ordering: .acquiring) else {
+      for task in 0..<tasks { body(task) }
+      return
+    }
+    defer { isBusy.store(false, ordering: .releasing) }
+    withoutActuallyEscaping(body) { body in
+      withUnsafePointer(to: body) { pointer in
+        board.run(Job(tasks: tasks, body: pointer), threads: threads)
+      }
+    }
+  }
+}
+
+/// What the threads of a pool share.
+private final class Board: @unchecked Sendable {
+  // Sendable: `job` and `workers` are written only by the one caller that holds `ThreadPool.isBusy`. A worker reads `job` only
+  // between taking a place of the current job, which acquires what the caller released with it, and leaving it, for which the
+  // caller waits before it writes again.
+  private var job = Job(tasks: 0, body: nil)
+  private var workers = 0
+
+  /// The number of the current job, and in the low bits how many workers may still join it.
+  private let ticket = Atomic<UInt>(0)
+  private static let placeBits: UInt = 10
+  private static let placeMask: UInt = 1 << placeBits - 1
+
+  /// How many workers have left the current job.
+  private let left = Atomic<UInt>(0)
+  private let nextTask = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let wake: UnsafeMutablePointer<pthread_cond_t>
+
+  init() {
+    mutex = .allocate(capacity: 1)
+    wake = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(wake, nil)
+  }
+
+  func run(_ job: Job, threads: Int) {
+    startWorkers(upTo: threads - 1)
+    let places = UInt(min(threads - 1, workers, Int(Self.placeMask)))
+    self.job = job
+    nextTask.store(0, ordering: .relaxed)
+    left.store(0, ordering: .relaxed)
+    let number = (ticket.load(ordering: .relaxed) >> Self.placeBits) &+ 1
+    ticket.store(number << Self.placeBits | places, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+      pthread_mutex_lock(mutex)
+      pthread_cond_broadcast(wake)
+      pthread_mutex_unlock(mutex)
+    }
+
+    work(on: job)
+
+    // A worker that has not come by now need not come: with the places gone, nobody waits for it.
+    let unused = ticket.bitwiseAnd(~Self.placeMask, ordering: .acquiringAndReleasing).oldValue & Self.placeMask
+    var turns = 0
+    while left.load(ordering: .acquiring) != places - unused {
+      turns += 1
+      // After many turns the processor goes to somebody else, who may be the one waited for.
+      if turns % 1000 == 0 { sched_yield() } else { sq_relax() }
+    }
+  }
+
+  private func work(on job: Job) {
+    guard let body = job.body else { return }
+    while true {
+      let task = nextTask.add(1, ordering: .relaxed).oldValue
+      if task >= job.tasks { return }
+      body.pointee(task)
+    }
+  }
+
+  /// A worker's life.
+  private func serve() {
+    var turns = 0
+    while true {
+      let current = ticket.load(ordering: .relaxed)
+      if current & Self.placeMask == 0 {
+        // Two jobs of one forward pass follow each other within microseconds; going to sleep and being woken costs more.
+        turns += 1
+        if turns < Self.watchTurns { sq_relax() } else { sleep(while: current) }
+        continue
+      }
+      turns = 0
+      if ticket.compareExchange(expected: current, desired: current - 1, ordering: .acquiring).exchanged {
+        work(on: job)
+        left.add(1, ordering: .releasing)
+      }
+    }
+  }
+
+  private static let watchTurns = 4000
+
+  private func sleep(while current: UInt) {
+    pthread_mutex_lock(mutex)
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    while ticket.load(ordering: .sequentiallyConsistent) == current { pthread_cond_wait(wake, mutex) }
+    sleepers.subtract(1, ordering: .sequentiallyConsistent)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func startWorkers(upTo count: Int) {
+    while workers < count {
+      // Without another thread the work is done by those there are.
+      guard startThread({ [self] in serve() }) else { return }
+      workers += 1
+    }
+  }
+}
+
+private struct Job {
+  var tasks: Int
+  var body: UnsafePointer<(Int) -> Void>?
+}
+
+/// Starts a thread of its own for `body`; false where the system gives none.
+private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+  final class Start: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+  let start = Unmanaged.passRetained(Start(body))
+  #if canImport(Darwin)
+    var thread: pthread_t?
+  #else
+    var thread = pthread_t()
+  #endif
+  let failure = pthread_create(
+    &thread, nil,
+    { argument in
+      let argument: UnsafeMutableRawPointer? = argument
+      if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
+      return nil
+    }, start.toOpaque())
+  if failure != 0 { start.release() }
+  return failure == 0
+}

@@ -1,0 +1,15 @@
+/// How a model is run. Unlike `Options`, these are settled when it is loaded.
+public struct EngineOptions: Sendable {
+  /// How many threads compute; `nil`: as many as this process may use (its processor affinity and its container's limit,
+  /// or `SPANQA_THREADS`).
+  public var threads: Int?
+
+  /// How many tokens one pass of the encoder takes at most, where windows of several requests or of one long passage are
+  /// computed together. Bounds the memory that computing needs.
+  public var tokenBudget: Int
+
+  public init(threads: Int? = nil, tokenBudget: Int = 3072) {
+    self.threads = threads
+    self.tokenBudget = tokenBudget
+  }
+}

@@ -1,0 +1,19 @@
+// swift-tools-version: 6.1
+// What an embedder writes: a package outside the tree that depends on SpanQA and answers a question.
+
+import PackageDescription
+
+let package = Package(
+  name: "Example",
+  platforms: [.macOS(.v15)],
+  dependencies: [.package(name: "SpanQA", path: "../..")],
+  targets: [
+    .executableTarget(
+      name: "example",
+      dependencies: [
+        .product(name: "SpanQA", package: "SpanQA"),
+        .product(name: "SpanQADefaultModel", package: "SpanQA"),
+      ])
+  ],
+  swiftLanguageModes: [.v6]
+)
