@@ -1,4 +1,18 @@
+// What Swift cannot ask the processor and the system itself.
+
+#define _GNU_SOURCE
 #include "CKernels.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+int sq_usable_processors(void) {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
 
 #if defined(__x86_64__)
 

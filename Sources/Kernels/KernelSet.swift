@@ -1,4 +1,4 @@
-public import CKernels
+import CKernels
 
 /// The kernels that one instruction set offers, with those that it lacks taken from the next set down.
 ///

@@ -1,33 +1,18 @@
+import CKernels
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
   import Foundation
 #endif
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 /// How many threads this process should compute on.
 public enum ProcessorCount {
   /// `SPANQA_THREADS`, or else as many as the processors that this process may run on and the processor time that its container
   /// is granted, whichever is less; at least 1.
   public static let usable: Int = {
     if let value = Environment[.threads], let threads = Int(value), threads > 0 { return threads }
-    return max(1, min(affinity, cgroupLimit ?? .max))
+    return max(1, min(Int(sq_usable_processors()), cgroupLimit ?? .max))
   }()
-
-  /// The processors in this process's affinity mask.
-  static var affinity: Int {
-    #if canImport(Glibc)
-      var set = cpu_set_t()
-      if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 {
-        return withUnsafeBytes(of: set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
-      }
-    #endif
-    return Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-  }
 
   /// The container's limit in whole processors, rounded up; `nil` without one.
   static var cgroupLimit: Int? {

@@ -75,6 +75,9 @@ typedef struct {
 
 sq_cpu_features sq_cpu_features_read(void);
 
+/// How many processors the system lets this process run on (its affinity mask).
+int sq_usable_processors(void);
+
 /// Tells the processor that this thread waits in a loop.
 static inline void sq_relax(void) {
 #if defined(__x86_64__)
