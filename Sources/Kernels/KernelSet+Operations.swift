@@ -42,12 +42,16 @@ extension KernelSet {
     table.f32_softmax_row.unsafelyUnwrapped(row, count)
   }
 
-  /// c = epilogue(a · b): a `[m, k]` with `lda` floats from row to row, c `[m, n]` with `ldc`.
+  /// c = epilogue(a · b) for some columns of b, of which the first must start a panel: a is `[m, k]` with `lda` floats from row to
+  /// row, c `[m, n]` with `ldc`.
   public func multiply(
-    m: Int, a: UnsafePointer<Float>, lda: Int, b: PackedFloatMatrix, bias: UnsafePointer<Float>?, epilogue: Epilogue,
-    c: UnsafeMutablePointer<Float>, ldc: Int
+    m: Int, a: UnsafePointer<Float>, lda: Int, b: PackedFloatMatrix, columns: Range<Int>, bias: UnsafePointer<Float>?,
+    epilogue: Epilogue, c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
-    table.f32_gemm.unsafelyUnwrapped(a, lda, m, b.k, b.panels.pointer, b.n, bias, epilogue.code, c, ldc)
+    precondition(columns.lowerBound % PackedFloatMatrix.panelWidth == 0 && columns.upperBound <= b.n)
+    table.f32_gemm.unsafelyUnwrapped(
+      a, lda, m, b.k, b.panels.pointer + columns.lowerBound * b.k, columns.count, bias.map { $0 + columns.lowerBound },
+      epilogue.code, c + columns.lowerBound, ldc)
   }
 
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between

@@ -40,6 +40,21 @@ public final class ThreadPool: Sendable {
   }
 }
 
+extension ThreadPool {
+  /// Calls `body` with each task and the number of the thread it runs on, from 0 to `threads` − 1: for work that needs memory of its own
+  /// on every thread.
+  public func shareOut(_ tasks: Int, threads: Int, _ body: (_ thread: Int, _ task: Int) -> Void) {
+    let next = Atomic<Int>(0)
+    run(tasks: min(threads, tasks), threads: threads) { thread in
+      while true {
+        let task = next.add(1, ordering: .relaxed).oldValue
+        if task >= tasks { return }
+        body(thread, task)
+      }
+    }
+  }
+}
+
 /// What the threads of a pool share.
 private final class Board: @unchecked Sendable {
   // Sendable: `job` and `workers` are written only by the one caller that holds `ThreadPool.isBusy`. A worker reads `job` only

@@ -1,0 +1,44 @@
+/// The seam between the executor and a device: preparing a model's weights, and the coarse operations of a forward pass, on memory
+/// that the backend owns.
+///
+/// The executor (`Encoder`) calls the operations in order; each reads and writes places of a workspace. One backend serves many
+/// threads at once: a workspace belongs to one forward pass, prepared weights to all.
+public protocol Backend: Sendable {
+  associatedtype Linear: Sendable
+  associatedtype Norm: Sendable
+  associatedtype Embeddings: Sendable
+  associatedtype Workspace: Sendable
+
+  /// What the backend is called on the command line and in reports.
+  static var name: String { get }
+
+  // Preparing: once a model.
+
+  func prepare(_ embeddings: DistilBERT.Embeddings, configuration: DistilBERT.Configuration) throws -> Embeddings
+  /// Packs linear layers that share their input side by side, as one product.
+  func prepare(_ layers: [DistilBERT.Linear]) throws -> Linear
+  func prepare(_ norm: DistilBERT.LayerNorm) throws -> Norm
+
+  // Running: once a batch.
+
+  /// Memory for a batch: a reused one where there is one.
+  func makeWorkspace(for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int) -> Workspace
+  /// Gives the memory back for reuse.
+  func recycle(_ workspace: Workspace)
+
+  /// hidden = norm(words[id] + positions[p] + types[t])
+  func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace)
+  /// queryKeyValue = hidden · W + b
+  func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace)
+  /// context = attention over each sequence's own rows of queryKeyValue (Vaswani et al. 2017, scaled dot products)
+  func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: Workspace)
+  /// hidden = norm(hidden + context · W + b)
+  func addAttention(_ output: Linear, _ norm: Norm, in workspace: Workspace)
+  /// hidden = norm(hidden + activation(hidden · W₁ + b₁) · W₂ + b₂)
+  func addFeedForward(
+    _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace)
+  /// `[tokens, outputs]` = hidden · W + b
+  func head(_ layer: Linear, in workspace: Workspace) -> [Float]
+  /// `[tokens, hidden]`
+  func hidden(in workspace: Workspace) -> [Float]
+}

@@ -1,0 +1,188 @@
+import Kernels
+
+/// The processor's own backend: any kernel set, one thread pool.
+public struct CPUBackend: Backend {
+  public static let name = "cpu"
+
+  public let kernels: KernelSet
+  public let threads: Int
+  /// Who multiplies float32 matrices.
+  public let gemm: FloatGEMM
+  private let workspaces = CPUWorkspace.Pool()
+
+  /// - Throws: `KernelSetError` where `SPANQA_KERNELS` asks for what is not there.
+  public init(threads: Int? = nil, kernels: KernelSet? = nil, gemm: FloatGEMM = .packed) throws {
+    self.kernels = try kernels ?? .chosen()
+    self.threads = max(1, threads ?? ProcessorCount.usable)
+    self.gemm = gemm
+  }
+
+  // MARK: Preparing
+
+  public struct Embeddings: Sendable {
+    let words: CPUEmbeddingTable
+    /// `[positions, hidden]`, and where a model has token types, the table of each type after the other with the type's row added.
+    let positions: [Float]
+    let hidden: Int
+    let positionCount: Int
+  }
+
+  public struct Norm: Sendable {
+    let scale, shift: [Float]
+    let epsilon: Float
+  }
+
+  public func prepare(
+    _ embeddings: DistilBERT.Embeddings, configuration: DistilBERT.Configuration
+  ) -> Embeddings {
+    // Types and positions are few: their sums make one table.
+    let positions = CPUEmbeddingTable(embeddings.positions).allRows()
+    var sums = positions
+    if let types = embeddings.tokenTypes {
+      let types = CPUEmbeddingTable(types).allRows()
+      sums = (0..<configuration.tokenTypes).flatMap { type in
+        positions.indices.map { positions[$0] + types[type * configuration.hidden + $0 % configuration.hidden] }
+      }
+    }
+    return Embeddings(
+      words: CPUEmbeddingTable(embeddings.words), positions: sums, hidden: configuration.hidden,
+      positionCount: configuration.positions)
+  }
+
+  public func prepare(_ layers: [DistilBERT.Linear]) -> CPULinear {
+    CPULinear(layers, gemm: gemm)
+  }
+
+  public func prepare(_ norm: DistilBERT.LayerNorm) -> Norm {
+    Norm(scale: norm.scale, shift: norm.bias, epsilon: norm.epsilon)
+  }
+
+  // MARK: Memory
+
+  public func makeWorkspace(
+    for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int
+  ) -> CPUWorkspace {
+    let longest = (0..<batch.sequenceCount).lazy.map { batch.rows(ofSequence: $0).count }.max() ?? 0
+    return workspaces.take(
+      CPUWorkspace.Layout(
+        tokens: batch.tokenCount, hidden: configuration.hidden, feedForward: configuration.feedForward,
+        scratchCount: KernelSet.attentionScratchCount(count: longest, headSize: configuration.headSize),
+        threads: threads))
+  }
+
+  public func recycle(_ workspace: CPUWorkspace) { workspaces.giveBack(workspace) }
+
+  // MARK: Running
+
+  public func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: CPUWorkspace) {
+    let size = embeddings.hidden
+    forEachRow(of: batch.tokenCount, cost: size) { row in
+      let target = workspace.hidden + row * size
+      embeddings.words.copyRow(Int(batch.tokenIDs[row]), to: target, count: size)
+      let position = Int(batch.tokenTypes[row]) * embeddings.positionCount + Int(batch.positions[row])
+      embeddings.positions.withUnsafeBufferPointer { positions in
+        guard let positions = positions.baseAddress else { return }
+        addAndNormalize(target, positions + position * size, bias: nil, norm, count: size)
+      }
+    }
+  }
+
+  public func projectQueryKeyValue(_ layer: CPULinear, in workspace: CPUWorkspace) {
+    apply(layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.queryKeyValue)
+  }
+
+  public func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace) {
+    let (hidden, heads, headSize) = (configuration.hidden, configuration.heads, configuration.headSize)
+    let scale = 1 / Float(headSize).squareRoot()
+    let tasks = batch.sequenceCount * heads
+    // Each thread has its own scratch, so a thread is a task here and takes heads one after the other.
+    ThreadPool.shared.shareOut(tasks, threads: batch.tokenCount < 16 ? 1 : threads) { thread, task in
+      let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
+      let rows = batch.rows(ofSequence: sequence)
+      guard !rows.isEmpty else { return }
+      let q = workspace.queryKeyValue + rows.lowerBound * 3 * hidden + head * headSize
+      kernels.attention(
+        q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count, headSize: headSize, scale: scale,
+        out: workspace.context + rows.lowerBound * hidden + head * headSize, outStride: hidden,
+        scratch: workspace.scratch(task: thread))
+    }
+  }
+
+  public func addAttention(_ output: CPULinear, _ norm: Norm, in workspace: CPUWorkspace) {
+    apply(output, to: workspace.context, rows: workspace.layout.tokens, epilogue: .none, result: workspace.projection)
+    addProjection(bias: output.bias, norm, in: workspace)
+  }
+
+  public func addFeedForward(
+    _ expand: CPULinear, _ activation: DistilBERT.Activation, _ contract: CPULinear, _ norm: Norm,
+    in workspace: CPUWorkspace
+  ) {
+    let epilogue: KernelSet.Epilogue = activation == .gelu ? .biasGELU : .biasGELUTanh
+    apply(expand, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: epilogue, result: workspace.middle)
+    apply(contract, to: workspace.middle, rows: workspace.layout.tokens, epilogue: .none, result: workspace.projection)
+    addProjection(bias: contract.bias, norm, in: workspace)
+  }
+
+  public func head(_ layer: CPULinear, in workspace: CPUWorkspace) -> [Float] {
+    let rows = workspace.layout.tokens
+    return [Float](unsafeUninitializedCapacity: rows * layer.outputs) { buffer, count in
+      if let result = buffer.baseAddress {
+        apply(layer, to: workspace.hidden, rows: rows, epilogue: .bias, result: result)
+      }
+      count = rows * layer.outputs
+    }
+  }
+
+  public func hidden(in workspace: CPUWorkspace) -> [Float] {
+    let count = workspace.layout.queryKeyValue
+    return Array(UnsafeBufferPointer(start: workspace.hidden, count: count))
+  }
+
+  // MARK: Parts
+
+  /// hidden = norm(hidden + projection + bias)
+  private func addProjection(bias: [Float], _ norm: Norm, in workspace: CPUWorkspace) {
+    let size = bias.count
+    bias.withUnsafeBufferPointer { bias in
+      let bias = bias.baseAddress
+      forEachRow(of: workspace.layout.tokens, cost: size) { row in
+        addAndNormalize(
+          workspace.hidden + row * size, workspace.projection + row * size, bias: bias, norm, count: size)
+      }
+    }
+  }
+
+  private func addAndNormalize(
+    _ residual: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ norm: Norm, count: Int
+  ) {
+    norm.scale.withUnsafeBufferPointer { scale in
+      norm.shift.withUnsafeBufferPointer { shift in
+        guard let scale = scale.baseAddress, let shift = shift.baseAddress else { return }
+        kernels.addAndNormalize(
+          residual: residual, x: x, bias: bias, scale: scale, shift: shift, epsilon: norm.epsilon, count: count)
+      }
+    }
+  }
+
+  /// result = epilogue(input · W)
+  private func apply(
+    _ layer: CPULinear, to input: UnsafePointer<Float>, rows: Int, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>
+  ) {
+    layer.bias.withUnsafeBufferPointer { bias in
+      guard let bias = bias.baseAddress else { return }
+      layer.matrix.multiply(
+        rows: rows, input, bias: bias, epilogue: epilogue, result: result, kernels: kernels, threads: threads)
+    }
+  }
+
+  /// Calls `body` with each row, in blocks that are worth a thread.
+  private func forEachRow(of rows: Int, cost: Int, _ body: (Int) -> Void) {
+    // Some thousands of elements take a microsecond; below that, another thread costs more than it brings.
+    let block = max(1, 16_384 / max(1, cost))
+    let blocks = (rows + block - 1) / block
+    ThreadPool.shared.run(tasks: blocks, threads: threads) { index in
+      for row in index * block..<min(rows, (index + 1) * block) { body(row) }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/// Who multiplies float32 matrices.
+public enum FloatGEMM: String, Sendable, CaseIterable {
+  /// The system's OpenBLAS: packs the weights anew at every call.
+  case openBLAS = "openblas"
+  /// Our own kernel over weights packed once: the same bits in every kernel set, batch and number of threads.
+  case packed
+}
+
+/// A float32 matrix `[k, n]` prepared to be multiplied from the left, and the division of that work among threads.
+public struct FloatMatrix: Sendable {
+  public let k: Int
+  public let n: Int
+  private let storage: Storage
+
+  private enum Storage: Sendable {
+    case plain(AlignedBuffer<Float>)
+    case packed(PackedFloatMatrix)
+  }
+
+  /// `columns`: row-major `[k, n]`.
+  public init(_ columns: AlignedBuffer<Float>, k: Int, n: Int, gemm: FloatGEMM) {
+    precondition(columns.count == k * n)
+    self.k = k
+    self.n = n
+    storage =
+      switch gemm {
+      case .openBLAS: .plain(columns)
+      case .packed: .packed(PackedFloatMatrix(columns.pointer, k: k, n: n))
+      }
+  }
+
+  /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix), on at most `threads` threads.
+  public func multiply(
+    rows: Int, _ input: UnsafePointer<Float>, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
+  ) {
+    switch storage {
+    case .packed(let matrix):
+      // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
+      let rowBlock = min(rows, max(48, 131_072 / k / 6 * 6))
+      let columnBlock = PackedFloatMatrix.panelWidth * 2
+      let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
+      ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: worthwhile(threads, rows: rows)) { task in
+        let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)
+        kernels.multiply(
+          m: min(rowBlock, rows - row), a: input + row * k, lda: k, b: matrix,
+          columns: column..<min(column + columnBlock, n), bias: bias, epilogue: epilogue, c: result + row * n, ldc: n)
+      }
+
+    case .plain(let matrix):
+      // Columns are shared out, so that no thread packs what another packs. A multiple of 16: no cache line of the result is shared.
+      let threads = worthwhile(threads, rows: rows)
+      let share = (n / threads + 15) / 16 * 16
+      ThreadPool.shared.run(tasks: (n + share - 1) / share, threads: threads) { task in
+        let column = task * share
+        OpenBLAS.multiply(
+          m: rows, n: min(share, n - column), k: k, a: input, lda: k, b: matrix.pointer + column, ldb: n,
+          c: result + column, ldc: n)
+      }
+      if epilogue != .none {
+        ThreadPool.shared.run(tasks: rows, threads: worthwhile(threads, rows: rows)) { row in
+          kernels.finish(result + row * n, bias: bias, count: n, epilogue: epilogue)
+        }
+      }
+    }
+  }
+
+  /// Waking a thread costs some microseconds, in which one thread multiplies about a hundred thousand pairs.
+  private func worthwhile(_ threads: Int, rows: Int) -> Int {
+    rows * k * n < 200_000 ? 1 : threads
+  }
+}
