@@ -1,0 +1,230 @@
+import WordPiece
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Finds the best answer spans of a passage from the model's start and end logits, window after window.
+///
+/// A span is a pair of passage tokens (i, j) of one window with i ≤ j < i + `maxAnswerLength`. Its score is its start
+/// probability times its end probability, both over the whole passage:
+///
+///     score(i, j) = max over windows w that hold i and j of exp(s[w, i] + e[w, j]) / (S · E)
+///     S = exp(s[n, CLS]) + Σ over passage tokens t of max over windows w that hold t of exp(s[w, t])
+///     E = exp(e[n, CLS]) + Σ over passage tokens t of max over windows w that hold t of exp(e[w, t])
+///     noAnswerScore = exp(s[n, CLS] + e[n, CLS]) / (S · E)
+///     n = the window whose s[n, CLS] + e[n, CLS] is least
+///
+/// So every token counts once in how many windows it may stand, and so does "no answer": one window that sees an
+/// answer is enough to speak against it, however many others see none. Scores of different windows can be compared,
+/// all of them together sum to at most 1, and for a passage of one window they are those of transformers'
+/// question-answering pipeline.
+///
+/// Spans are ranked by score; of equal ones the one that starts first is first, then the one that ends first. Of two
+/// windows that give a span the same score the first counts. The search is exact: no candidate is left out because
+/// its start or its end alone looks poor.
+///
+/// A window costs time proportional to its length, and to `maxAnswerLength` for each span that enters the ranking.
+/// Memory is one window's logits and the ranking, however many windows are added.
+public struct SpanDecoder: Sendable {
+  public struct Options: Sendable, Hashable {
+    /// How many spans are ranked; less than 1 is taken for 1.
+    public var topK = 1
+    /// The longest answer, in tokens; less than 1 is taken for 1.
+    public var maxAnswerLength = 15
+    /// Whether "no answer" is ranked among the spans, by its score.
+    public var handleImpossibleAnswer = false
+    /// Whether spans are widened to whole words. As in transformers' pipeline the best 2 · `topK` + 10 spans are
+    /// widened, and the scores of those that become the same one are added.
+    public var alignToWords = false
+
+    public init(
+      topK: Int = 1, maxAnswerLength: Int = 15, handleImpossibleAnswer: Bool = false, alignToWords: Bool = false
+    ) {
+      self.topK = topK
+      self.maxAnswerLength = maxAnswerLength
+      self.handleImpossibleAnswer = handleImpossibleAnswer
+      self.alignToWords = alignToWords
+    }
+  }
+
+  private let passage: Encoding
+  private let options: Options
+  /// The passage, where spans that read the same count as one answer.
+  private let text: String?
+
+  private var windowCount = 0
+  private var candidates: CandidateRanking
+  /// Σ exp over the tokens that no window to come can hold.
+  private var startTotal = LogSum()
+  private var endTotal = LogSum()
+  /// The passage tokens that a window to come may hold again, and the best logits of each so far.
+  private var openTokens = 0..<0
+  private var openStarts: [Float] = []
+  private var openEnds: [Float] = []
+  /// The classification token's logits in the window that speaks most against "no answer".
+  private var noAnswer = (start: Float(0), end: Float(0), window: 0)
+
+  /// Ranks spans by their place: equal texts at different places are different answers.
+  public init(passage: Encoding, options: Options = Options()) {
+    self.init(passage: passage, optionalText: nil, options: options)
+  }
+
+  /// Ranks spans by what they read, as transformers' pipeline does: among the best `topK` spans (2 · `topK` + 10 with
+  /// `alignToWords`) those that are equal but for case are one answer. It stands at the best one's place and its score
+  /// is their sum, so there may be fewer than `topK` answers.
+  ///
+  /// `text` is what `passage` was made from.
+  public init(passage: Encoding, text: String, options: Options = Options()) {
+    self.init(passage: passage, optionalText: text, options: options)
+  }
+
+  private init(passage: Encoding, optionalText: String?, options: Options) {
+    self.passage = passage
+    self.text = optionalText
+    self.options = options
+    let topK = max(options.topK, 1)
+    let (widened, overflow) = topK.multipliedReportingOverflow(by: 2)
+    let capacity = options.alignToWords ? (overflow ? topK : max(widened &+ 10, topK)) : topK
+    candidates = CandidateRanking(capacity: capacity)
+  }
+
+  /// Takes the logits of the next window, `[tokens]` each, one for each of its `ids`; windows are added in order.
+  ///
+  /// A logit that is not a number counts as the least one.
+  public mutating func add(_ window: Window, startLogits: [Float], endLogits: [Float]) {
+    precondition(
+      startLogits.count == window.ids.count && endLogits.count == window.ids.count,
+      "a window needs one start and one end logit a token")
+    let rows = window.passageStart..<window.passageStart + window.passageTokens.count
+    precondition(rows.upperBound <= window.ids.count && window.passageTokens.upperBound <= passage.count)
+    let starts = startLogits[rows].map(Self.finite)
+    let ends = endLogits[rows].map(Self.finite)
+
+    let start = Self.finite(startLogits[0])
+    let end = Self.finite(endLogits[0])
+    if windowCount == 0 || Double(start) + Double(end) < Double(noAnswer.start) + Double(noAnswer.end) {
+      noAnswer = (start, end, windowCount)
+    }
+    accumulate(window.passageTokens, starts: starts, ends: ends)
+    candidates.insert(
+      starts: starts, ends: ends, firstToken: window.passageTokens.lowerBound,
+      maxAnswerLength: max(options.maxAnswerLength, 1), window: windowCount)
+    windowCount += 1
+  }
+
+  /// The ranking over all windows added, of which there must be one.
+  public func finish() -> SpanRanking {
+    precondition(windowCount > 0, "add a window first")
+    var startTotal = startTotal
+    var endTotal = endTotal
+    for logit in openStarts { startTotal.add(logit) }
+    for logit in openEnds { endTotal.add(logit) }
+    startTotal.add(noAnswer.start)
+    endTotal.add(noAnswer.end)
+    func score(_ start: Float, _ end: Float) -> Double {
+      exp((Double(start) - startTotal.logarithm) + (Double(end) - endTotal.logarithm))
+    }
+
+    let noAnswerScore = score(noAnswer.start, noAnswer.end)
+    var spans = merged(
+      candidates.entries.map { candidate in
+        let tokens = options.alignToWords ? wholeWords(candidate.tokens) : candidate.tokens
+        let lower = passage.offsets[tokens.lowerBound].lowerBound
+        return RankedSpan(
+          tokens: tokens, utf8Range: lower..<max(lower, passage.offsets[tokens.upperBound].upperBound),
+          score: score(candidate.startLogit, candidate.endLogit),
+          startLogit: candidate.startLogit, endLogit: candidate.endLogit, window: candidate.window)
+      })
+    if options.handleImpossibleAnswer {
+      let place = spans.firstIndex { $0.score < noAnswerScore } ?? spans.endIndex
+      spans.insert(
+        RankedSpan(
+          tokens: nil, utf8Range: 0..<0, score: noAnswerScore, startLogit: noAnswer.start, endLogit: noAnswer.end,
+          window: noAnswer.window),
+        at: place)
+    }
+    return SpanRanking(spans: Array(spans.prefix(max(options.topK, 1))), noAnswerScore: noAnswerScore)
+  }
+
+  /// Adds a window's logits to the sums, each token once with the best logit that any window gives it.
+  private mutating func accumulate(_ tokens: Range<Int>, starts: [Float], ends: [Float]) {
+    precondition(windowCount == 0 || tokens.lowerBound >= openTokens.lowerBound, "windows are added in order")
+    let closed = min(tokens.lowerBound - openTokens.lowerBound, openStarts.count)
+    if windowCount > 0 {
+      for logit in openStarts[..<closed] { startTotal.add(logit) }
+      for logit in openEnds[..<closed] { endTotal.add(logit) }
+      openStarts.removeFirst(closed)
+      openEnds.removeFirst(closed)
+    }
+    let shared = min(openStarts.count, starts.count)
+    for index in 0..<shared {
+      openStarts[index] = max(openStarts[index], starts[index])
+      openEnds[index] = max(openEnds[index], ends[index])
+    }
+    openStarts += starts[shared...]
+    openEnds += ends[shared...]
+    openTokens = tokens.lowerBound..<tokens.lowerBound + openStarts.count
+  }
+
+  /// Widens a span to the words that its ends are pieces of.
+  private func wholeWords(_ tokens: ClosedRange<Int>) -> ClosedRange<Int> {
+    var lower = tokens.lowerBound
+    var upper = tokens.upperBound
+    while lower > 0, passage.words[lower - 1] == passage.words[tokens.lowerBound] { lower -= 1 }
+    while upper + 1 < passage.count, passage.words[upper + 1] == passage.words[tokens.upperBound] { upper += 1 }
+    return lower...upper
+  }
+
+  /// Makes one of spans that are the same answer: the best one, with the sum of their scores. Best first again.
+  private func merged(_ spans: [RankedSpan]) -> [RankedSpan] {
+    var places: [[UInt8]: Int] = [:]
+    var ranges: [Range<Int>: Int] = [:]
+    var result: [RankedSpan] = []
+    let bytes = text.map { Array($0.utf8) }
+    for span in spans {
+      var key: [UInt8] = []
+      if let bytes { key = Array(String(decoding: bytes[span.utf8Range], as: UTF8.self).lowercased().utf8) }
+      if let place = bytes == nil ? ranges[span.utf8Range] : places[key] {
+        result[place] = RankedSpan(
+          tokens: result[place].tokens, utf8Range: result[place].utf8Range, score: result[place].score + span.score,
+          startLogit: result[place].startLogit, endLogit: result[place].endLogit, window: result[place].window)
+      } else {
+        places[key] = result.count
+        ranges[span.utf8Range] = result.count
+        result.append(span)
+      }
+    }
+    // A sort that need not be stable: the rank before merging breaks ties.
+    return result.indices
+      .sorted { (result[$1].score, $0) < (result[$0].score, $1) }
+      .map { result[$0] }
+  }
+
+  /// Keeps hostile logits inside what sums and comparisons stand.
+  private static func finite(_ logit: Float) -> Float {
+    logit.isNaN
+      ? -Float.greatestFiniteMagnitude
+      : min(max(logit, -Float.greatestFiniteMagnitude), Float.greatestFiniteMagnitude)
+  }
+}
+
+/// The logarithm of a running sum of exponentials.
+private struct LogSum {
+  private var largest = -Double.infinity
+  private var sum = 0.0
+
+  mutating func add(_ logit: Float) {
+    let logit = Double(logit)
+    if logit <= largest {
+      sum += exp(logit - largest)
+    } else {
+      sum = sum * exp(largest - logit) + 1
+      largest = logit
+    }
+  }
+
+  var logarithm: Double { largest + log(sum) }
+}
