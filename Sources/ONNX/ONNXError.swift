@@ -19,7 +19,20 @@ public enum ONNXError: Error, Sendable, Equatable {
 }
 
 extension ONNXError: CustomStringConvertible {
+  /// What is wrong, in one line.
   public var description: String {
+    // Names come from files: a line break in one must not break the line, nor a long one fill the screen.
+    let printable = message.unicodeScalars.map { scalar in
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
+      default: String(scalar)
+      }
+    }
+    let limit = 1000
+    return printable.count <= limit ? printable.joined() : printable[..<limit].joined() + "…"
+  }
+
+  private var message: String {
     switch self {
     case .unreadableFile(let file, let reason): "\(file): cannot be read: \(reason)"
     case .notAModel(let file, let reason): "\(file): not an ONNX model: \(reason)"
