@@ -38,7 +38,7 @@ extension Model {
       throw .notAModel(file: file, reason: "\(place)\(error.reason) (cut short or damaged?)")
     }
     guard let unpacked = UnpackedModel(skeleton.bytes) else {
-      throw .notAModel(file: file, reason: "its message cannot be unpacked")
+      throw .notAModel(file: file, reason: "it cannot be unpacked, or says too little for its size")
     }
     let decoder = ModelDecoder(file: file, source: bytes, payloads: skeleton.payloads, external: external)
     defer { withExtendedLifetime(unpacked) {} }

@@ -10,13 +10,15 @@ import Foundation
 extension Model {
   /// Writes the model as one ONNX file, which appears whole or not at all and may replace the file that it was read from.
   ///
-  /// The tensors' bytes go from where they are straight to the file. Equal models give equal files.
+  /// The tensors' bytes go from where they are straight to the file, and nodes that are out of order are put in order.
+  /// Equal models give equal files.
   ///
   /// - Throws: `ONNXError.cannotWrite`, and for a model that breaks the rules that reading checks, `ONNXError.invalid`.
   public func write(to url: URL) throws(ONNXError) {
     let path = url.path
-    _ = try GraphChecker(file: path).checked(graph)
-    let encoder = ModelEncoder(self, file: path)
+    var model = self
+    model.graph = try GraphChecker(file: path).checked(graph)
+    let encoder = ModelEncoder(model, file: path)
     defer { withExtendedLifetime(encoder) {} }
     let message = try encoder.message()
     let size = onnx__model_proto__get_packed_size(message)

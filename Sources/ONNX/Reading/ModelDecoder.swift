@@ -15,7 +15,8 @@ final class ModelDecoder {
   /// The tensors of function bodies, so that many calls share one copy.
   private var functionTensors: [UnsafeMutablePointer<Onnx__TensorProto>: Tensor] = [:]
   private var callCount = 0
-  private var expansionBudget = 1 << 28
+  /// How many bytes of nodes function calls may still add: hundreds of thousands of nodes.
+  private var expansionBudget = 1 << 25
 
   /// A decoder for the model in `source`, whose raw tensor bytes lie at `payloads`.
   init(file: String, source: TensorBytes, payloads: [Range<Int>], external: ExternalData) {
@@ -186,7 +187,7 @@ final class ModelDecoder {
     _ proto: Onnx__NodeProto, to nodes: inout [Node], place: String, scope: FunctionScope?, nesting: Int
   ) throws(ONNXError) {
     var node = Node(
-      name: scope.map { $0.prefix + Self.text(proto.name) } ?? Self.text(proto.name),
+      name: nodeName(Self.text(proto.name), scope),
       operatorType: Self.text(proto.op_type), domain: Self.domain(proto.domain),
       inputs: Self.texts(proto.n_input, proto.input).map { rename($0, scope) },
       outputs: Self.texts(proto.n_output, proto.output).map { rename($0, scope) })
@@ -257,6 +258,12 @@ final class ModelDecoder {
   private func rename(_ name: String, _ scope: FunctionScope?) -> String {
     guard let scope, !name.isEmpty else { return name }
     return scope.values[name] ?? scope.prefix + name
+  }
+
+  /// A node's name in the graph; one without a name stays so.
+  private func nodeName(_ name: String, _ scope: FunctionScope?) -> String {
+    guard let scope, !name.isEmpty else { return name }
+    return scope.prefix + name
   }
 
   private func inline(
@@ -426,7 +433,7 @@ final class ModelDecoder {
     let name = Self.text(proto.name)
     let data: TensorData
     do throws(ONNXError) {
-      data = try tensorData(proto, type, name: name, shape: shape, invalid)
+      data = try tensorData(proto, type, shape: shape, place: place, invalid)
       switch data {
       case .bytes(let bytes): return try Tensor(name: name, elementType: type, shape: shape, bytes: bytes)
       case .strings(let strings): return try Tensor(name: name, shape: shape, strings: strings)
@@ -444,7 +451,7 @@ final class ModelDecoder {
   }
 
   private func tensorData(
-    _ proto: Onnx__TensorProto, _ type: ElementType, name: String, shape: [Int],
+    _ proto: Onnx__TensorProto, _ type: ElementType, shape: [Int], place: String,
     _ invalid: (_ field: String, _ reason: String) -> ONNXError
   ) throws(ONNXError) -> TensorData {
     let typedFields: [(name: String, count: Int)] = [
@@ -464,12 +471,12 @@ final class ModelDecoder {
     guard proto.data_location == 0 else {
       guard proto.data_location == 1 else { throw invalid("data_location", "is \(proto.data_location)") }
       guard filled.isEmpty, raw == nil else { throw invalid("data_location", "is external, but there is data inside") }
-      guard let byteCount = type.byteCount(of: try Tensor.elementCount(of: shape, name: name)) else {
+      guard let byteCount = type.byteCount(of: try Tensor.elementCount(of: shape, name: place)) else {
         throw invalid("data_type", "\(type) cannot be external, or the shape \(shape) is too large")
       }
       let entries = Self.list(proto.n_external_data, proto.external_data)
         .map { (key: Self.text($0.pointee.key), value: Self.text($0.pointee.value)) }
-      return .bytes(try external.bytes(of: name, entries: entries, byteCount: byteCount))
+      return .bytes(try external.bytes(of: Self.text(proto.name), entries: entries, byteCount: byteCount))
     }
     if let raw, raw.count > 0 || filled.isEmpty {
       guard filled.isEmpty else { throw invalid(filled[0], "holds data, but raw_data does as well") }
@@ -482,7 +489,7 @@ final class ModelDecoder {
       throw invalid(other, "holds data, but elements of type \(type) belong into \(expected)")
     }
     switch type {
-    case .string: return .strings(try strings(proto.n_string_data, proto.string_data, name))
+    case .string: return .strings(try strings(proto.n_string_data, proto.string_data, "\(place), string_data"))
     case .float: return .bytes(TensorBytes(Self.values(proto.float_data, proto.n_float_data)))
     case .double: return .bytes(TensorBytes(Self.values(proto.double_data, proto.n_double_data)))
     case .int64: return .bytes(TensorBytes(Self.values(proto.int64_data, proto.n_int64_data)))
