@@ -8,8 +8,9 @@ import Foundation
 #endif
 
 extension Model {
-  /// Writes the model as one ONNX file, which appears whole or not at all and may replace the file that it was read from.
+  /// Writes the model as one ONNX file, which appears whole or not at all.
   ///
+  /// It may replace the file that the model was read from.
   /// The tensors' bytes go from where they are straight to the file, and nodes that are out of order are put in order.
   /// Equal models give equal files.
   ///
@@ -25,7 +26,8 @@ extension Model {
     // The limit of protobuf messages, which other readers of the file enforce.
     guard size <= Int32.max else {
       throw .cannotWrite(
-        file: path, reason: "the model takes \(size) bytes, and a file without external data holds at most \(Int32.max)")
+        file: path,
+        reason: "the model takes \(size) bytes, and a file without external data holds at most \(Int32.max)")
     }
     let output = try ReplacementFile(path: path)
     var buffer = FileBuffer(

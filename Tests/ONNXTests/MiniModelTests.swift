@@ -12,9 +12,10 @@ struct MiniModelTests {
     #expect(model.graph.nodes.count == 628)
     #expect(model.graph.initializers.count == 102)
     #expect(
-      model.graph.inputs == ["input_ids", "attention_mask"].map {
-        ValueInfo(name: $0, elementType: .int64, shape: [.symbolic("batch"), .symbolic("sequence")])
-      })
+      model.graph.inputs
+        == ["input_ids", "attention_mask"].map {
+          ValueInfo(name: $0, elementType: .int64, shape: [.symbolic("batch"), .symbolic("sequence")])
+        })
     #expect(model.graph.outputs.map(\.name) == ["start_logits", "end_logits"])
     let words = try #require(model.graph.initializers["m.distilbert.embeddings.word_embeddings.weight"])
     #expect(words.shape == [30522, 384])
@@ -42,23 +43,23 @@ struct MiniModelTests {
   }
 
   #if os(Linux)
-    @Test func tensorsLieInTheMappedFile() throws {
-      let model = try Self.model("model")
-      let path = Repository.miniModel.appending(path: "model.onnx").resolvingSymlinksInPath().path
-      let ranges = try memoryMap().split(separator: "\n").filter { $0.hasSuffix(path) }.map { line in
-        let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
-        return try #require(bounds.count == 2 ? bounds[0]..<bounds[1] : nil)
-      }
-      var byteCount = 0
-      for tensor in model.graph.initializers.values {
-        byteCount += tensor.bytes.count
-        tensor.bytes.withUnsafeBytes { bytes in
-          let start = UInt(bitPattern: bytes.baseAddress)
-          #expect(ranges.contains { $0.contains(start) && start + UInt(bytes.count) <= $0.upperBound }, "\(tensor.name)")
-        }
-      }
-      #expect(byteCount > 90_000_000)
+  @Test func tensorsLieInTheMappedFile() throws {
+    let model = try Self.model("model")
+    let path = Repository.miniModel.appending(path: "model.onnx").resolvingSymlinksInPath().path
+    let ranges = try memoryMap().split(separator: "\n").filter { $0.hasSuffix(path) }.map { line in
+      let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+      return try #require(bounds.count == 2 ? bounds[0]..<bounds[1] : nil)
     }
+    var byteCount = 0
+    for tensor in model.graph.initializers.values {
+      byteCount += tensor.bytes.count
+      tensor.bytes.withUnsafeBytes { bytes in
+        let start = UInt(bitPattern: bytes.baseAddress)
+        #expect(ranges.contains { $0.contains(start) && start + UInt(bytes.count) <= $0.upperBound }, "\(tensor.name)")
+      }
+    }
+    #expect(byteCount > 90_000_000)
+  }
   #endif
 
   private static func model(_ name: String) throws -> Model {

@@ -42,7 +42,9 @@ import Testing
     Case("a group", .model(.graph(), more: .raw([0x0B])), "does not begin a field"),
     Case("field number 0", .model(.graph(), more: .raw([0x00, 0x00])), "does not begin a field"),
     Case("an endless number", .model(.graph(), more: .raw([0x08] + [UInt8](repeating: 0xFF, count: 11))), "ten bytes"),
-    Case("a huge length", .model(.graph(), more: .raw([0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F])), "left"),
+    Case(
+      "a huge length", .model(.graph(), more: .raw([0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F])),
+      "left"),
     Case("a number for a name", .model(.graph(), more: .int(2, 1)), "producer_name", "wire type"),
     Case("a name that is not text", .model(.graph(), more: .data(2, [0xFF])), "producer_name", "UTF-8"),
     Case("a name with a zero", .model(.graph(), more: .data(2, [0x61, 0, 0x61])), "producer_name"),
@@ -71,7 +73,8 @@ import Testing
     Case("no name", .model(.graph(.initializer("", dims: [1], .rawData(4)))), "initializer 0", "no name"),
     Case(
       "a name twice",
-      .model(.graph(.initializer("w", dims: [1], .rawData(4)), .initializer("w", dims: [1], .rawData(4)))), "'w'", "twice"),
+      .model(.graph(.initializer("w", dims: [1], .rawData(4)), .initializer("w", dims: [1], .rawData(4)))), "'w'",
+      "twice"),
     Case("a sparse one", .model(.graph(.message(15, .message(1, .tensor("sparse", dims: [1]))))), "'sparse'", "dense"),
     tensorCase("external data without a folder", dims: [1], data: .external(["location": "w.bin"]), "folder"),
   ]
@@ -109,7 +112,8 @@ import Testing
       "input 'z'", "-2"),
     Case("an input that is a sequence", .model(.graph(.input("z", .message(2, .data(4, []))))), "input 'z'", "tensor"),
     Case(
-      "an input of complex numbers", .model(.graph(.input("z", .message(2, .message(1, .int(1, 14)))))), "input 'z'", "14"),
+      "an input of complex numbers", .model(.graph(.input("z", .message(2, .message(1, .int(1, 14)))))), "input 'z'",
+      "14"),
   ]
 
   static let attributeCases: [Case] = [
@@ -121,12 +125,14 @@ import Testing
     attributeCase("no tensor", .text(1, "a") + .int(20, 4), "'a'", "no tensor"),
     attributeCase("no graph", .text(1, "a") + .int(20, 5), "'a'", "no graph"),
     attributeCase("a string that is not text", .text(1, "a") + .data(4, [0xC0]), "'a'", "UTF-8"),
-    attributeCase("a tensor of the wrong size", .text(1, "a") + .message(5, .tensor("", dims: [2], .rawData(4))), "'a'", "8"),
+    attributeCase(
+      "a tensor of the wrong size", .text(1, "a") + .message(5, .tensor("", dims: [2], .rawData(4))), "'a'", "8"),
     attributeCase("a reference outside of functions", .text(1, "a") + .text(21, "b"), "'a'", "'b'"),
     attributeCase("graphs nested too deeply", nestedGraphs(18), "nested too deeply"),
     attributeCase("messages nested too deeply", nestedGraphs(60), "nested too deeply"),
     attributeCase(
-      "a graph that hides a value", .text(1, "a") + .message(6, .node("Neg", ["x"], ["y"]) + .output("y")), "hides", "'y'"),
+      "a graph that hides a value", .text(1, "a") + .message(6, .node("Neg", ["x"], ["y"]) + .output("y")), "hides",
+      "'y'"),
     attributeCase(
       "a graph that takes a value from nowhere", .text(1, "a") + .message(6, .node("Neg", ["q"], ["r"]) + .output("r")),
       "'a'", "Neg → r", "'q'"),
@@ -135,7 +141,8 @@ import Testing
       "If → out", "its own output"),
     Case(
       "an attribute twice",
-      .model(.graph(.node("If", ["x"], ["out"], .text(1, "a") + .int(3, 1), .text(1, "a") + .int(3, 2)))), "'a'", "twice"),
+      .model(.graph(.node("If", ["x"], ["out"], .text(1, "a") + .int(3, 1), .text(1, "a") + .int(3, 2)))), "'a'",
+      "twice"),
   ]
 
   private static func attributeCase(_ description: String, _ attribute: WireMessage, _ mentions: String...) -> Case {
@@ -154,23 +161,29 @@ import Testing
   }
 
   static let functionCases: [Case] = [
-    functionCase("that calls itself", function("F", .message(7, .nodeContent("F", ["i"], ["o"], domain: "f"))), "itself"),
     functionCase(
-      "of another version", function("F", .message(7, .nodeContent("Neg", ["i"], ["o"])), opset: .message(9, .int(2, 11))),
+      "that calls itself", function("F", .message(7, .nodeContent("F", ["i"], ["o"], domain: "f"))), "itself"),
+    functionCase(
+      "of another version",
+      function("F", .message(7, .nodeContent("Neg", ["i"], ["o"])), opset: .message(9, .int(2, 11))),
       "11", "17"),
     functionCase(
       "defined twice",
       function("F", .message(7, .nodeContent("Neg", ["i"], ["o"])))
         + function("F", .message(7, .nodeContent("Neg", ["i"], ["o"]))), "twice"),
     functionCase(
-      "that refers to nothing", function("F", .message(7, .nodeContent("Neg", ["i"], ["p"]))), "'out'", "nothing produces"),
+      "that refers to nothing", function("F", .message(7, .nodeContent("Neg", ["i"], ["p"]))), "'out'",
+      "nothing produces"),
     functionCase(
       "that grows beyond all bounds",
       (0..<14).map { level in
         function(
           level == 0 ? "F" : "F\(level)",
-          (0..<8).map { .message(7, .nodeContent(level == 13 ? "Neg" : "F\(level + 1)", ["i"], ["o\($0)"], domain: level == 13 ? "" : "f")) }
-            .reduce(WireMessage(), +), output: "o0")
+          (0..<8).map {
+            .message(
+              7, .nodeContent(level == 13 ? "Neg" : "F\(level + 1)", ["i"], ["o\($0)"], domain: level == 13 ? "" : "f"))
+          }
+          .reduce(WireMessage(), +), output: "o0")
       }.reduce(WireMessage(), +), "expand to too many nodes"),
   ]
 
@@ -217,24 +230,25 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    (["location": "../outside.bin"], "leaves the model's folder"),
-    (["location": "sub/../../outside.bin"], "leaves the model's folder"),
-    (["location": "/etc/passwd"], "leaves the model's folder"),
-    (["location": "link.bin"], "link"),
-    (["location": "linked/outside.bin"], "link"),
-    (["location": "missing.bin"], "is not in"),
-    (["location": "."], "leaves the model's folder"),
-    (["location": ""], "no location"),
-    (["offset": "0"], "no location"),
-    (["location": "inside.bin", "offset": "-1"], "offset"),
-    (["location": "inside.bin", "offset": "x"], "offset"),
-    (["location": "inside.bin", "offset": "99999999999999999999"], "offset"),
-    (["location": "inside.bin", "offset": "9223372036854775807"], "only 8"),
-    (["location": "inside.bin", "offset": "5"], "only 8"),
-    (["location": "inside.bin", "length": "8"], "length"),
-    (["location": "sub"], "regular file"),
-  ] as [([String: String], String)])
+  @Test(
+    arguments: [
+      (["location": "../outside.bin"], "leaves the model's folder"),
+      (["location": "sub/../../outside.bin"], "leaves the model's folder"),
+      (["location": "/etc/passwd"], "leaves the model's folder"),
+      (["location": "link.bin"], "link"),
+      (["location": "linked/outside.bin"], "link"),
+      (["location": "missing.bin"], "is not in"),
+      (["location": "."], "leaves the model's folder"),
+      (["location": ""], "no location"),
+      (["offset": "0"], "no location"),
+      (["location": "inside.bin", "offset": "-1"], "offset"),
+      (["location": "inside.bin", "offset": "x"], "offset"),
+      (["location": "inside.bin", "offset": "99999999999999999999"], "offset"),
+      (["location": "inside.bin", "offset": "9223372036854775807"], "only 8"),
+      (["location": "inside.bin", "offset": "5"], "only 8"),
+      (["location": "inside.bin", "length": "8"], "length"),
+      (["location": "sub"], "regular file"),
+    ] as [([String: String], String)])
   func externalDataStaysInTheFolder(entries: [String: String], mention: String) throws {
     let folder = try TemporaryFolder()
     let inner = folder.url.appending(path: "model")

@@ -37,7 +37,9 @@ struct WireMessage {
 
 /// Messages of ONNX, by their field numbers.
 extension WireMessage {
-  static func model(_ graph: WireMessage, opset: WireMessage = .opset("", 17), more: WireMessage = .init()) -> WireMessage {
+  static func model(_ graph: WireMessage, opset: WireMessage = .opset("", 17), more: WireMessage = .init())
+    -> WireMessage
+  {
     int(1, 8) + opset + message(7, graph) + more
   }
 

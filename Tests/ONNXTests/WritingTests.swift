@@ -57,21 +57,21 @@ import Testing
   }
 
   #if os(Linux)
-    @Test func theMappingGoesWithTheLastTensor() throws {
-      let folder = try TemporaryFolder()
-      let file = folder.url.appending(path: "model.onnx")
-      try Self.model().write(to: file)
-      func isMapped() throws -> Bool {
-        try memoryMap().contains(file.path)
-      }
-      var model: Model? = try Model(contentsOf: file)
-      var weight = model?.graph.initializers["w"]
-      model = nil
-      let isMappedForWeight = try withExtendedLifetime(weight) { try isMapped() }
-      #expect(isMappedForWeight)
-      weight = nil
-      #expect(try !isMapped())
+  @Test func theMappingGoesWithTheLastTensor() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.url.appending(path: "model.onnx")
+    try Self.model().write(to: file)
+    func isMapped() throws -> Bool {
+      try memoryMap().contains(file.path)
     }
+    var model: Model? = try Model(contentsOf: file)
+    var weight = model?.graph.initializers["w"]
+    model = nil
+    let isMappedForWeight = try withExtendedLifetime(weight) { try isMapped() }
+    #expect(isMappedForWeight)
+    weight = nil
+    #expect(try !isMapped())
+  }
   #endif
 
   private static func bytes(of model: Model) throws -> Data {

@@ -93,7 +93,8 @@ struct GraphChecker {
         throw .invalid(file: file, place: "\(place)\(definer)", reason: "the value '\(name)' is produced twice")
       }
       guard !enclosing.contains(where: { $0.contains(name) }) else {
-        throw .invalid(file: file, place: "\(place)\(definer)", reason: "hides the value '\(name)' of the graph around it")
+        throw .invalid(
+          file: file, place: "\(place)\(definer)", reason: "hides the value '\(name)' of the graph around it")
       }
     }
     for input in graph.inputs { try define(input.name, from: .given, "input '\(input.name)'") }

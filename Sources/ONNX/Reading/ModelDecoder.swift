@@ -205,7 +205,8 @@ final class ModelDecoder {
     }
     let function = FunctionName(domain: node.domain, name: node.operatorType, overload: Self.text(proto.overload))
     if let body = functions[function] {
-      try inline(body.pointee, named: function, callee: node, into: &nodes, place: place, scope: scope, nesting: nesting)
+      try inline(
+        body.pointee, named: function, callee: node, into: &nodes, place: place, scope: scope, nesting: nesting)
       return
     }
     guard Self.knownDomains.contains(node.domain) else {
@@ -495,7 +496,8 @@ final class ModelDecoder {
     case .int64: return .bytes(TensorBytes(Self.values(proto.int64_data, proto.n_int64_data)))
     case .uint64: return .bytes(TensorBytes(Self.values(proto.uint64_data, proto.n_uint64_data)))
     case .uint32:
-      return .bytes(try narrowed(Self.values(proto.uint64_data, proto.n_uint64_data), to: UInt32.self, expected, invalid))
+      return .bytes(
+        try narrowed(Self.values(proto.uint64_data, proto.n_uint64_data), to: UInt32.self, expected, invalid))
     default: break
     }
     let words = Self.values(proto.int32_data, proto.n_int32_data)

@@ -133,7 +133,8 @@ final class ModelEncoder {
       proto.pointee.has_raw_data = 1
       // The model, which this object holds, owns the bytes; protobuf-c only reads them.
       proto.pointee.raw_data = ProtobufCBinaryData(
-        len: buffer.count, data: UnsafeMutableRawPointer(mutating: buffer.baseAddress)?.assumingMemoryBound(to: UInt8.self))
+        len: buffer.count,
+        data: UnsafeMutableRawPointer(mutating: buffer.baseAddress)?.assumingMemoryBound(to: UInt8.self))
     }
     return proto
   }
