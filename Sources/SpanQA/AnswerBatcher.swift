@@ -84,4 +84,33 @@ struct AnswerBatcher {
     }
     open.removeAll(where: \.isComplete)
   }
+
+  /// Tokenises the waiting requests, several at once, and opens them.
+  private mutating func openWaiting() {
+    let requests = waiting
+    waiting = []
+    waitingBytes = 0
+    guard !requests.isEmpty else { return }
+
+    let tokenizer = answerer.tokenizer
+    let unknown = Array(Set(requests.map(\.request.passage)).subtracting(passages.keys))
+    let tokenized = answerer.map(unknown) { TokenizedPassage($0, tokenizer: tokenizer) }
+    let questions = answerer.map(requests) { tokenizer.encode($0.request.question) }
+    for (text, passage) in zip(unknown, tokenized) { passages[text] = passage }
+
+    for ((index, request), question) in zip(requests, questions) {
+      guard let passage = passages[request.passage] else { continue }
+      do {
+        let windows = try WindowSequence(
+          question: question, passage: passage.encoding, classificationID: tokenizer.classificationID,
+          separatorID: tokenizer.separatorID, options: options.windowing)
+        open.append(Job(index: index, windows: windows, passage: passage, options: options))
+      } catch {
+        finished[index] = .failure(.windows(error))
+      }
+    }
+    // Keep what the next requests are likely to ask about.
+    let recent = Set(requests.map(\.request.passage))
+    passages = passages.filter { recent.contains($0.key) }
+  }
 }

@@ -1,0 +1,84 @@
+import SQuAD
+import WordPiece
+
+/// One request on its way: its windows, and what their logits said so far.
+struct Job {
+  let index: Int
+  private let passage: TokenizedPassage
+  private let windows: WindowSequence
+  private var decoder: SpanDecoder
+  /// Windows handed out to be computed, and windows whose logits came back.
+  private var handedOut = 0
+  private var decoded = 0
+
+  init(index: Int, windows: WindowSequence, passage: TokenizedPassage, options: Options) {
+    self.index = index
+    self.windows = windows
+    self.passage = passage
+    decoder = SpanDecoder(passage: passage.encoding, options: options.decoding)
+  }
+
+  /// The next window to compute; `nil` when all are handed out.
+  var windowToCompute: Window? { handedOut < windows.count ? windows[handedOut] : nil }
+
+  mutating func advance() { handedOut += 1 }
+
+  /// The logits of the next window, in the order in which they were handed out.
+  mutating func add(start: [Float], end: [Float]) {
+    decoder.add(windows[decoded], startLogits: start, endLogits: end)
+    decoded += 1
+  }
+
+  var isComplete: Bool { decoded == windows.count }
+
+  /// How many tokens are still to be computed, at most.
+  var tokensLeft: Int {
+    windows.first.map { (windows.count - handedOut) * $0.ids.count } ?? 0
+  }
+
+  func answer() -> Answer {
+    let ranking = decoder.finish()
+    return Answer(
+      spans: ranking.spans.map { span in
+        let range = passage.range(utf8: span.utf8Range)
+        return Answer.Span(
+          text: String(passage.text[range]), range: range,
+          scalarRange: passage.offsets.scalarOffset(utf8: span.utf8Range.lowerBound)
+            ..< passage.offsets.scalarOffset(utf8: span.utf8Range.upperBound),
+          score: span.score, startLogit: span.startLogit, endLogit: span.endLogit)
+      },
+      noAnswerScore: ranking.noAnswerScore)
+  }
+}
+
+/// A passage, its tokens, and the way from their offsets to the caller's string.
+final class TokenizedPassage: Sendable {
+  let text: String
+  let encoding: Encoding
+  let offsets: ScalarOffsets
+
+  init(_ text: String, tokenizer: Tokenizer) {
+    self.text = text
+    encoding = tokenizer.encode(text)
+    offsets = ScalarOffsets(text)
+  }
+
+  func range(utf8 range: Range<Int>) -> Range<String.Index> {
+    let utf8 = text.utf8
+    let start = utf8.index(utf8.startIndex, offsetBy: range.lowerBound)
+    return start..<utf8.index(start, offsetBy: range.count)
+  }
+}
+
+extension Options {
+  var windowing: WindowOptions {
+    WindowOptions(
+      maxSequenceLength: maxSequenceLength, docStride: docStride, maxQuestionLength: maxQuestionLength)
+  }
+
+  var decoding: SpanDecoder.Options {
+    SpanDecoder.Options(
+      topK: topK, maxAnswerLength: maxAnswerLength, handleImpossibleAnswer: handleImpossibleAnswer,
+      alignToWords: alignToWords)
+  }
+}
