@@ -57,6 +57,8 @@ let package = Package(
 
     // Tests.
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),
+    .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17
