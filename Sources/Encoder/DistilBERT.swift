@@ -188,3 +188,18 @@ public struct DistilBERT: Sendable {
     case fixed(scale: Float, zeroPoint: Int32, signed: Bool)
   }
 }
+
+extension DistilBERT {
+  /// The bytes of all weights as the file holds them.
+  public var weightByteCount: Int {
+    let float = MemoryLayout<Float>.size
+    func bytes(_ linear: Linear) -> Int { linear.weights.values.bytes.count + linear.bias.count * float }
+    func bytes(_ norm: LayerNorm) -> Int { (norm.scale.count + norm.bias.count) * float }
+    let tables = [embeddings.words, embeddings.positions] + [embeddings.tokenTypes].compactMap(\.self)
+    let inLayers = layers.reduce(0) { sum, layer in
+      let linear = [layer.query, layer.key, layer.value, layer.attentionOutput, layer.expand, layer.contract]
+      return linear.reduce(sum + bytes(layer.attentionNorm) + bytes(layer.outputNorm)) { $0 + bytes($1) }
+    }
+    return tables.reduce(inLayers + bytes(embeddings.norm)) { $0 + $1.values.bytes.count } + (head.map(bytes) ?? 0)
+  }
+}

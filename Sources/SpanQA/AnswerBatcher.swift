@@ -80,7 +80,7 @@ struct AnswerBatcher {
       open[job].add(start: output.column(0, ofSequence: sequence), end: output.column(1, ofSequence: sequence))
     }
     for job in open where job.isComplete {
-      finished[job.index] = job.answer()
+      finished[job.index] = .success(job.answer())
     }
     open.removeAll(where: \.isComplete)
   }

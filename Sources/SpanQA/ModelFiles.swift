@@ -40,13 +40,14 @@ public struct ModelFiles: Sendable, Equatable {
       let file = folder.appending(path: name)
       if kind(of: file) == .file { return file }
     }
-    let others = [folder, folder.appending(path: "onnx")]
-      .flatMap { (try? FileManager.default.contentsOfDirectory(atPath: $0.path).sorted().map($0.appending(path:))) ?? [] }
-      .filter { $0.pathExtension == "onnx" }
+    let others: [URL] = [folder, folder.appending(path: "onnx")].flatMap { place -> [URL] in
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: place.path)) ?? []
+      return names.sorted().filter { $0.hasSuffix(".onnx") }.map { place.appending(path: $0) }
+    }
     switch others.count {
     case 1: return others[0]
     case 0: throw .noONNXFile(folder: folder.path)
-    default: throw .severalONNXFiles(folder: folder.path, names: others.map(\.lastPathComponent))
+    default: throw .severalONNXFiles(folder: folder.path, names: others.map { $0.lastPathComponent })
     }
   }
 

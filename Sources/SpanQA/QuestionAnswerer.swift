@@ -71,12 +71,12 @@ public struct QuestionAnswerer: Sendable {
   /// - Throws: the first request's error, if any; to go on after one, use `answers(to:options:)`.
   public func answer(_ requests: [Request], options: Options = Options()) async throws -> [Answer] {
     try check(options)
-    var answers: [Answer] = []
-    answers.reserveCapacity(requests.count)
+    var results: [Answer] = []
+    results.reserveCapacity(requests.count)
     for try await result in answers(to: AsyncRequests(requests), options: options) {
-      answers.append(try result.get())
+      results.append(try result.get())
     }
-    return answers
+    return results
   }
 
   /// The answers to a stream of requests, in their order, as a stream: requests are read as far ahead as fills a batch, and no further.

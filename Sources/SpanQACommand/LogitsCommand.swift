@@ -1,5 +1,6 @@
 import ArgumentParser
 import Encoder
+import Lowering
 import SpanQA
 
 #if canImport(FoundationEssentials)
@@ -15,7 +16,8 @@ struct LogitsCommand: ParsableCommand {
     abstract: "Runs the model on token ids and writes its raw outputs.",
     discussion: """
       The input holds {"input_ids": [[…]], "attention_mask": [[…]]}, the mask and "token_type_ids" being optional; the output \
-      {"start_logits": [[…]], "end_logits": [[…]]}, with null where the mask is 0.
+      {"start_logits": [[…]], "end_logits": [[…]]}, with null where the mask is 0. A model without these two outputs gives \
+      its own by name, with a list of values a token.
       """)
 
   @OptionGroup var model: ModelOption
@@ -37,11 +39,9 @@ struct LogitsCommand: ParsableCommand {
     }
     let packed = try PackedBatch(
       inputIDs: batch.input_ids, attentionMask: batch.attention_mask, tokenTypeIDs: batch.token_type_ids)
-    let result = try model.encoder().forward(packed)
-    let json = JSON.object(
-      ["start_logits", "end_logits"].enumerated().map { column, name in
-        (name, batch.unpack(column, of: result))
-      })
+    let lowered = try LoweredModel(model.onnx())
+    let result = try Encoder(lowered.model, threads: model.threads).forward(packed)
+    let json = batch.unpack(result, outputs: lowered.outputs)
     if let output {
       try Output.write(json.text + "\n", toFile: output)
     } else {
@@ -56,14 +56,28 @@ private struct TokenBatch: Decodable {
   var attention_mask: [[Int32]]?
   var token_type_ids: [[Int32]]?
 
-  /// One output of every token, where the token stood in its padded row.
-  func unpack(_ column: Int, of output: EncoderOutput) -> JSON {
-    .array(
-      input_ids.indices.map { row in
-        var values = output.column(column, ofSequence: row)[...]
-        return .array(
-          input_ids[row].indices.map { index in
-            (attention_mask?[row][index] ?? 1) == 0 ? .null : .float(values.removeFirst())
+  /// The outputs by name, every token's where the token stood in its padded row.
+  func unpack(_ output: EncoderOutput, outputs: LoweredModel.Outputs) -> JSON {
+    switch outputs {
+    case .spans, .logits(_, width: 2):
+      .object([
+        ("start_logits", rows(of: output) { .float($0[0]) }),
+        ("end_logits", rows(of: output) { .float($0[1]) }),
+      ])
+    case .logits(let name, _), .hiddenState(let name, _):
+      .object([(name, rows(of: output) { .array($0.map(JSON.float)) })])
+    }
+  }
+
+  private func rows(of output: EncoderOutput, _ value: ([Float]) -> JSON) -> JSON {
+    var token = 0
+    return .array(
+      input_ids.enumerated().map { row, ids in
+        .array(
+          ids.indices.map { column in
+            if attention_mask?[row][column] == 0 { return .null }
+            defer { token += 1 }
+            return value(Array(output.values[token * output.outputs..<(token + 1) * output.outputs]))
           })
       })
   }

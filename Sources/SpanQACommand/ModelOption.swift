@@ -1,4 +1,7 @@
 import ArgumentParser
+import Encoder
+import Lowering
+import ONNX
 import SpanQA
 import SpanQADefaultModel
 import WordPiece
@@ -25,6 +28,12 @@ struct ModelOption: ParsableArguments {
   func questionAnswerer() throws -> QuestionAnswerer {
     guard let model else { return try DefaultModel.questionAnswerer(engine: engine) }
     return try QuestionAnswerer(modelFolder: URL(filePath: model), engine: engine)
+  }
+
+  /// The model's graph as it was read.
+  func onnx() throws -> Model {
+    guard let model else { return try DefaultModel.onnx() }
+    return try Model(contentsOf: ModelFiles(at: URL(filePath: model)).onnx)
   }
 
   /// The model's tokeniser alone.

@@ -11,9 +11,16 @@
 
 /// Results: standard output a whole line at a time, and files that appear whole or not at all.
 enum Output {
+  enum Stream: String {
+    case standardOutput = "standard output"
+    case standardError = "standard error"
+  }
+
   /// Writes `line` and a line feed with one system call where the system takes it, so that a reader never sees half a line.
-  static func write(_ line: String) throws(OutputError) {
-    try write([UInt8](line.utf8) + [UInt8(ascii: "\n")], to: STDOUT_FILENO, name: "standard output")
+  static func write(_ line: String, to stream: Stream = .standardOutput) throws(OutputError) {
+    try write(
+      [UInt8](line.utf8) + [UInt8(ascii: "\n")], to: stream == .standardOutput ? STDOUT_FILENO : STDERR_FILENO,
+      name: stream.rawValue)
   }
 
   /// Writes `text` to the file `path`: aside first, then renamed into place.

@@ -37,18 +37,21 @@ struct SpanQACommand: AsyncParsableCommand {
     switch exitCode(for: error) {
     case .success:
       print(fullMessage(for: error))
-      exit(0)
+      endProcess(0)
     case .validationFailure:
       writeError(message(for: error))
-      exit(2)
+      endProcess(2)
     case let code:
       if !(error is ExitCode) { writeError("\(error)") }
-      exit(code.rawValue)
+      endProcess(code.rawValue)
     }
   }
 
   private static func writeError(_ message: String) {
     let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    fputs("spanqa: \(line)\n", stderr)
+    try? Output.write("spanqa: \(line)", to: .standardError)
   }
 }
+
+/// `exit`, under a name that the command's own methods do not hide.
+private func endProcess(_ code: Int32) -> Never { exit(code) }

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Encoder
+import Lowering
+
+/// `spanqa model`
+struct ModelCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model",
+    abstract: "Shows what was recognised in a model's file: sizes, precision, inputs, outputs.")
+
+  @OptionGroup var model: ModelOption
+
+  @Flag(help: "Print what each pass over the graph did.")
+  var passes = false
+
+  @Flag(help: "Print a JSON object.")
+  var json = false
+
+  func run() throws {
+    let onnx = try model.onnx()
+    let lowered = try LoweredModel(onnx)
+    let facts = Self.facts(of: lowered)
+    if json {
+      var members = facts.map { ($0.key, $0.value) }
+      if passes { members.append(("passes", .array(lowered.passes.map(JSON.init)))) }
+      try Output.write(JSON.object(members).text)
+      return
+    }
+    let width = facts.map(\.key.count).max() ?? 0
+    for fact in facts {
+      let name = fact.key.replacing("_", with: " ")
+      try Output.write(name + String(repeating: " ", count: width - name.count + 2) + fact.value.plainText)
+    }
+    if passes {
+      for pass in lowered.passes {
+        try Output.write("\n\(pass.name): \(pass.summary) (\(pass.nodesBefore) nodes, then \(pass.nodesAfter))")
+        for (form, count) in pass.counts.sorted(by: { $0.key < $1.key }) {
+          try Output.write("  \(form): \(count)")
+        }
+      }
+    }
+  }
+
+  private static func facts(of lowered: LoweredModel) -> [(key: String, value: JSON)] {
+    let configuration = lowered.model.configuration
+    var inputs = [lowered.inputs.inputIDs] + [lowered.inputs.attentionMask, lowered.inputs.tokenTypes].compactMap(\.self)
+    inputs += lowered.inputs.unused.map { "\($0) (unused)" }
+    let outputs: [String] =
+      switch lowered.outputs {
+      case .spans(let start, let end): [start, end]
+      case .logits(let name, let width): ["\(name) (\(width) values a token)"]
+      case .hiddenState(let name, let width): ["\(name) (hidden state, \(width) values a token)"]
+      }
+    return [
+      ("kind", .string(configuration.tokenTypes > 0 ? "BERT encoder" : "DistilBERT encoder")),
+      ("layers", .integer(configuration.layers)),
+      ("hidden", .integer(configuration.hidden)),
+      ("heads", .integer(configuration.heads)),
+      ("feed_forward", .integer(configuration.feedForward)),
+      ("activation", .string(configuration.activation.rawValue)),
+      ("vocabulary", .integer(configuration.vocabulary)),
+      ("positions", .integer(configuration.positions)),
+      ("token_types", .integer(configuration.tokenTypes)),
+      ("weights", .string(lowered.weightPrecision)),
+      ("weight_bytes", .integer(lowered.model.weightByteCount)),
+      ("opset", .integer(Int(lowered.opset))),
+      ("producer", .string(lowered.producer)),
+      ("inputs", .array(inputs.map(JSON.string))),
+      ("outputs", .array(outputs.map(JSON.string))),
+    ]
+  }
+}
+
+extension JSON {
+  fileprivate init(_ pass: PassReport) {
+    self = .object([
+      ("name", .string(pass.name)), ("summary", .string(pass.summary)),
+      ("counts", .object(pass.counts.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) })),
+      ("nodes_before", .integer(pass.nodesBefore)), ("nodes_after", .integer(pass.nodesAfter)),
+    ])
+  }
+
+  /// A fact as a person reads it.
+  fileprivate var plainText: String {
+    switch self {
+    case .string(let text): text
+    case .array(let values): values.map(\.plainText).joined(separator: ", ")
+    default: text
+    }
+  }
+}
