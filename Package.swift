@@ -11,6 +11,9 @@ let package = Package(
     .library(name: "SpanQA", targets: ["SpanQA"]),
     .library(name: "SpanQADefaultModel", targets: ["SpanQADefaultModel"]),
     .executable(name: "spanqa", targets: ["SpanQACommand"]),
+
+    // Implementation details, for the benchmarks in Benchmarks/: no stability is promised.
+    .library(name: "SpanQAInternals", targets: ["WordPiece", "SQuAD", "Encoder", "Kernels", "Lowering", "ONNX"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -34,7 +37,7 @@ let package = Package(
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
-    .target(name: "WordPiece"),
+    .target(name: "WordPiece", exclude: ["Unicode/make_unicode_tables.py"]),
 
     // Models.
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
@@ -56,6 +59,7 @@ let package = Package(
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
 
     // Tests.
+    .testTarget(name: "WordPieceTests", dependencies: ["WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
