@@ -59,6 +59,7 @@ let package = Package(
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
 
     // Tests.
+    .testTarget(name: "SQuADTests", dependencies: ["SQuAD", "WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "WordPieceTests", dependencies: ["WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),

@@ -124,9 +124,9 @@ public struct SpanDecoder: Sendable {
     for logit in openEnds { endTotal.add(logit) }
     startTotal.add(noAnswer.start)
     endTotal.add(noAnswer.end)
-    func score(_ start: Float, _ end: Float) -> Double {
-      exp((Double(start) - startTotal.logarithm) + (Double(end) - endTotal.logarithm))
-    }
+    let total = startTotal.logarithm + endTotal.logarithm
+    // Of the sum, as candidates are ranked: spans that tie there must have the same score.
+    func score(_ start: Float, _ end: Float) -> Double { exp(Double(start) + Double(end) - total) }
 
     let noAnswerScore = score(noAnswer.start, noAnswer.end)
     var spans = merged(
