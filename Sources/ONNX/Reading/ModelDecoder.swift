@@ -278,6 +278,7 @@ final class ModelDecoder {
     guard nesting + calls.count < Self.maximumNesting else {
       throw .unsupported(file: file, place: place, reason: "function calls are nested too deeply")
     }
+    try charge(16 * (body.n_input + body.n_output + body.n_attribute + body.n_node + body.n_opset_import), place)
     let functionPlace = "function '\(function)'"
     let imports = try opsetImports(body.n_opset_import, body.opset_import, place: "\(functionPlace), opset_import")
     for (domain, version) in imports {
@@ -318,7 +319,7 @@ final class ModelDecoder {
     for attribute in Self.list(body.n_attribute_proto, body.attribute_proto) {
       let name = Self.text(attribute.pointee.name)
       scope.attributes[name] = try self.attribute(
-        attribute.pointee, place: "\(functionPlace), attribute '\(name)'", scope: nil, nesting: nesting + 1)
+        attribute.pointee, place: "\(functionPlace), attribute '\(name)'", scope: scope, nesting: nesting)
     }
     for (name, value) in call.attributes where parameters.contains(name) || scope.attributes[name] != nil {
       scope.attributes[name] = value
@@ -331,8 +332,13 @@ final class ModelDecoder {
     }
   }
 
+  /// Whether a function's nodes are of a domain, or hold graphs, whose nodes may be.
   private func usesOperators(of domain: String, _ body: Onnx__FunctionProto) -> Bool {
-    Self.list(body.n_node, body.node).contains { Self.domain($0.pointee.domain) == domain }
+    Self.list(body.n_node, body.node).contains { node in
+      Self.domain(node.pointee.domain) == domain
+        || Self.list(node.pointee.n_attribute, node.pointee.attribute)
+          .contains { $0.pointee.g != nil || $0.pointee.n_graphs > 0 }
+    }
   }
 
   /// Takes what an expanded node costs in memory from the model's allowance: calls of calls grow exponentially.
