@@ -47,8 +47,8 @@ struct PieceTable: Sendable {
     shift = UInt64(64 - bits)
   }
 
-  /// Adds the piece that lies at `range` of the table's bytes. Changes nothing and gives the id of an equal piece if the
-  /// table has one.
+  /// Adds the piece that lies at `range` of the table's bytes. Changes nothing and gives the id of an equal piece if
+  /// the table has one.
   mutating func insert(_ range: Range<Int>, id: Int32) -> Int32? {
     let (hash, existing) = bytes.withUnsafeBufferPointer { bytes in
       let piece = UnsafeBufferPointer(rebasing: bytes[range])

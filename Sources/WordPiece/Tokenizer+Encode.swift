@@ -1,11 +1,12 @@
 extension Tokenizer {
   /// The tokens of a text. No special tokens are added around it; those written in it are found.
   ///
-  /// Takes time proportional to the text's length. The text is not copied if it is held as UTF-8, as native strings are.
+  /// Takes time proportional to the text's length. The text is not copied if it is held as UTF-8, as native strings
+  /// are.
   public func encode(_ text: String) -> Encoding {
     var text = text
     return text.withUTF8 { text in
-      // Room for the longest word that is not unknown, for the hashes of its prefixes, and for what each byte came from.
+      // Room for the longest word that is not unknown, the hashes of its prefixes, and what each byte came from.
       let capacity = 4 * options.maxWordCharacters
       return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { word in
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: capacity) { hashes in
@@ -29,8 +30,8 @@ extension Tokenizer {
   }
 }
 
-/// One pass over one text. ASCII words go straight from the text's bytes to the table; a stretch with anything else in it
-/// is normalised scalar by scalar.
+/// One pass over one text. ASCII words go straight from the text's bytes to the table; a stretch with anything else in
+/// it is normalised scalar by scalar.
 private struct EncodingPass {
   /// A scalar on its way through normalisation, and the bytes of the text that it came from.
   struct Unit {
@@ -243,7 +244,7 @@ private struct EncodingPass {
       // Swift's strings are valid UTF-8: a first byte tells the length, and the others are there.
       let length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
       var scalar = length == 1 ? first : first & (0xFF >> UInt32(length + 1))
-      for index in 1..<max(length, 1) { scalar = scalar << 6 | UInt32(text[start + index]) & 0x3F }
+      for index in 1..<length { scalar = scalar << 6 | UInt32(text[start + index]) & 0x3F }
       position += length
       let properties = unicode.properties(of: scalar)
       if properties & UnicodeData.removed != 0 { continue }
@@ -266,8 +267,8 @@ private struct EncodingPass {
     Unit(scalar: 0x20, properties: UnicodeData.space, start: start, end: end)
   }
 
-  /// Brings `units` into canonical decomposition (NFD), and aligns it with the text as `tokenizers` does: the first scalar
-  /// of each decomposition takes the next place in the text, the others the place before, in their order after
+  /// Brings `units` into canonical decomposition (NFD), and aligns it with the text as `tokenizers` does: the first
+  /// scalar of each decomposition takes the next place in the text, the others the place before, in their order after
   /// reordering.
   private mutating func decompose() {
     decomposed.removeAll(keepingCapacity: true)

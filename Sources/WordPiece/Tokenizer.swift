@@ -64,8 +64,8 @@ public struct Tokenizer: Sendable {
     case other
   }
 
-  /// Makes a tokeniser of a vocabulary. Fails if it lacks a special token that the options name (but for the mask), or if
-  /// the word limit is not in 1 ... 10,000.
+  /// Makes a tokeniser of a vocabulary. Fails if it lacks a special token that the options name (but for the mask), or
+  /// if the word limit is not in 1 ... 10,000.
   public init(vocabulary: Vocabulary, options: Options) throws(TokenizerError) {
     try self.init(vocabulary: vocabulary, options: options, added: [])
   }

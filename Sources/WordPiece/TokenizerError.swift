@@ -13,6 +13,12 @@ public enum TokenizerError: Error, Sendable, Equatable {
 
 extension TokenizerError: CustomStringConvertible {
   public var description: String {
+    // Tokens and fields of a hostile file may hold line breaks and be of any length.
+    let text = message.unicodeScalars.map { $0.value < 0x20 ? $0.escaped(asASCII: true) : String($0) }.joined()
+    return text.count > 1000 ? text.prefix(1000) + "…" : text
+  }
+
+  private var message: String {
     switch self {
     case .unreadableFile(let file, let reason): "\(file): cannot be read: \(reason)"
     case .invalid(let file, let place, let reason): "\(file): invalid: \(place): \(reason)"

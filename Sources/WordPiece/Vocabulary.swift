@@ -28,8 +28,8 @@ public struct Vocabulary: Sendable {
     try self.init(tokens: tokens, added: [], name: name) { "token \($0)" }
   }
 
-  /// Makes a vocabulary of the model's tokens and of added tokens with the ids that follow, which no word is put together
-  /// from. `place` says where the token of an id stands.
+  /// Makes a vocabulary of the model's tokens and of added tokens with the ids that follow, which no word is put
+  /// together from. `place` says where the token of an id stands.
   init(tokens: [String], added: [String], name: String, place: (Int) -> String) throws(TokenizerError) {
     var bytes: [UInt8] = []
     var starts: [UInt32] = [0]

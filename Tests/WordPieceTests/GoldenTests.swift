@@ -7,8 +7,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Ids, offsets and words against Hugging Face's `tokenizers`; Goldens/make_tokenizer_goldens.py says how the goldens are
-/// made, and prints the other side of a difference.
+/// Ids, offsets and words against Hugging Face's `tokenizers`; Goldens/make_tokenizer_goldens.py says how the goldens
+/// are made, and prints the other side of a difference.
 @Suite struct GoldenTests {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Goldens")
   static let repository = URL(filePath: #filePath).appending(path: "../../..").standardized

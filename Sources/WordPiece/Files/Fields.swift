@@ -8,7 +8,8 @@ struct Fields {
   init(_ value: JSONValue, file: String, path: String = "") throws(TokenizerError) {
     guard case .object = value else {
       throw .invalid(
-        file: file, place: path.isEmpty ? "document" : "field '\(path)'", reason: "an object expected, not \(value.kind)")
+        file: file, place: path.isEmpty ? "document" : "field '\(path)'",
+        reason: "an object expected, not \(value.kind)")
     }
     self.file = file
     self.path = path
@@ -25,13 +26,18 @@ struct Fields {
     do {
       value = try JSONValue(parsing: bytes)
     } catch {
-      throw .invalid(file: file, place: "byte \(error.offset)", reason: "not JSON: \(error.reason); fetch the file again")
+      throw .invalid(
+        file: file, place: "byte \(error.offset)", reason: "not JSON: \(error.reason); fetch the file again")
     }
     try self.init(value, file: file)
   }
 
   func place(_ key: String) -> String {
-    "field '\(path.isEmpty ? key : "\(path).\(key)")'"
+    "field '\(child(key))'"
+  }
+
+  private func child(_ key: String) -> String {
+    path.isEmpty ? key : "\(path).\(key)"
   }
 
   private func mistyped(_ key: String, _ expected: String, _ value: JSONValue) -> TokenizerError {
@@ -78,7 +84,7 @@ struct Fields {
 
   func object(_ key: String) throws(TokenizerError) -> Fields? {
     guard let member = present(key) else { return nil }
-    return try Fields(member, file: file, path: path.isEmpty ? key : "\(path).\(key)")
+    return try Fields(member, file: file, path: child(key))
   }
 
   func objects(_ key: String) throws(TokenizerError) -> [Fields] {
@@ -86,7 +92,7 @@ struct Fields {
     guard case .array(let elements) = member else { throw mistyped(key, "an array", member) }
     var result: [Fields] = []
     for (index, element) in elements.enumerated() {
-      result.append(try Fields(element, file: file, path: path.isEmpty ? "\(key)[\(index)]" : "\(path).\(key)[\(index)]"))
+      result.append(try Fields(element, file: file, path: child("\(key)[\(index)]")))
     }
     return result
   }

@@ -1,5 +1,5 @@
-/// A JSON document (RFC 8259). Strings keep their scalars exactly and objects keep every member in order: a decoder into
-/// dictionaries would merge tokens that Swift holds for canonically equivalent.
+/// A JSON document (RFC 8259). Strings keep their scalars exactly and objects keep every member in order: a decoder
+/// into dictionaries would merge tokens that Swift holds for canonically equivalent.
 enum JSONValue {
   case null
   case bool(Bool)

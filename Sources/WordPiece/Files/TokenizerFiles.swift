@@ -44,7 +44,8 @@ extension Tokenizer.Options {
     if let normalizer {
       if try normalizer.bool("clean_text") == false {
         throw .unsupported(
-          file: fields.file, place: normalizer.place("clean_text"), reason: "false; text is always cleaned, set it to true")
+          file: fields.file, place: normalizer.place("clean_text"),
+          reason: "false; text is always cleaned, set it to true")
       }
       if let value = try normalizer.bool("lowercase") { lowercase = value }
       if let value = try normalizer.bool("handle_chinese_chars") { handleChineseCharacters = value }

@@ -169,7 +169,8 @@ def main():
         else:
             spans.append([c, c, value])
 
-    print(f"// Written by make_unicode_tables.py from the behaviour of tokenizers {tokenizers.__version__}. Do not edit.")
+    version = tokenizers.__version__
+    print(f"// Written by make_unicode_tables.py from the behaviour of tokenizers {version}. Do not edit.")
     print("""
 /// What `tokenizers` takes each Unicode scalar for, as UnicodeData unpacks it.
 enum UnicodeTables {""", end="")
