@@ -90,8 +90,7 @@ public struct Tokenizer: Sendable {
       try options.apply(tokenizer: fields)
       (vocabulary, added) = try Vocabulary.reading(tokenizer: fields)
     } else if let bytes = try readFileBytes(textFile) {
-      var result: Result<Vocabulary, TokenizerError>
-      result = bytes.withUnsafeBytes { bytes in
+      let result: Result<Vocabulary, TokenizerError> = bytes.withUnsafeBytes { bytes in
         Result { () throws(TokenizerError) in try Vocabulary(text: bytes, file: textFile) }
       }
       vocabulary = try result.get()

@@ -25,21 +25,21 @@ extension Tokenizer.Options {
   /// BERT's.
   mutating func apply(tokenizer fields: Fields) throws(TokenizerError) {
     func require(
-      _ key: String, in fields: Fields?, at place: String, toBe expected: String
+      _ key: String, in object: Fields?, at place: String, toBe expected: String
     ) throws(TokenizerError) {
-      let found = try fields?.string(key)
+      let found = try object?.string(key)
       guard found == expected else {
         throw .unsupported(
-          file: fields?.file ?? "tokenizer.json", place: "field '\(place)'",
+          file: fields.file, place: "field '\(place)'",
           reason: "\(found ?? "nothing") where only \(expected) is understood; use a model with a BERT tokeniser")
       }
     }
     let model = try fields.object("model")
-    try require("type", in: model ?? fields, at: "model.type", toBe: "WordPiece")
+    try require("type", in: model, at: "model.type", toBe: "WordPiece")
     let normalizer = try fields.object("normalizer")
-    try require("type", in: normalizer ?? fields, at: "normalizer.type", toBe: "BertNormalizer")
+    try require("type", in: normalizer, at: "normalizer.type", toBe: "BertNormalizer")
     let preTokenizer = try fields.object("pre_tokenizer")
-    try require("type", in: preTokenizer ?? fields, at: "pre_tokenizer.type", toBe: "BertPreTokenizer")
+    try require("type", in: preTokenizer, at: "pre_tokenizer.type", toBe: "BertPreTokenizer")
 
     if let normalizer {
       if try normalizer.bool("clean_text") == false {
