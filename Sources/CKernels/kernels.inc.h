@@ -1,22 +1,15 @@
-// The kernels that one source serves for every instruction set. The including file defines SQ_ISA (the suffix of the symbols) and the
-// size of the register tile, and sets the target.
+// The kernels that one source serves for every instruction set. The including file defines SQ_ISA (the suffix of the symbols), the sizes
+// of the register tiles and the file that multiplies bytes (SQ_DOT4), and sets the target.
 
 #include "CKernels.h"
 
-// Vectors are passed between inlined functions only; no calling convention is involved.
-#pragma clang diagnostic ignored "-Wpsabi"
-
-#define SQ_JOIN_EXPANDED(name, isa) sq_##name##_##isa
-#define SQ_JOIN(name, isa) SQ_JOIN_EXPANDED(name, isa)
-#define SQ_SYMBOL(name) SQ_JOIN(name, SQ_ISA)
-
-// Only what is written as a fused multiply-add is one.
-#pragma STDC FP_CONTRACT OFF
-
+#include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"
 #include "rows.inc.h"
 #include "gemm_f32.inc.h"
+#include SQ_DOT4
+#include "gemm_int8.inc.h"
 
 const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .f32_bias_row = SQ_SYMBOL(f32_bias_row),
@@ -25,5 +18,8 @@ const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .f32_residual_norm_row = SQ_SYMBOL(f32_residual_norm_row),
   .f32_softmax_row = SQ_SYMBOL(f32_softmax_row),
   .f32_gemm = SQ_SYMBOL(f32_gemm),
+  .f32u8_quantize_row = SQ_SYMBOL(f32u8_quantize_row),
+  .f32u8_quantize_fixed_row = SQ_SYMBOL(f32u8_quantize_fixed_row),
+  .u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm),
   .f32_attention = SQ_SYMBOL(f32_attention),
 };

@@ -81,3 +81,82 @@ float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n) {
   }
   return sum16(sum);
 }
+
+typedef uint8_t v16b __attribute__((vector_size(16)));
+
+/// 1.5 · 2²³: added to a float below 2²² it leaves the nearest whole number, ties to even, in the low bits.
+#define ROUNDER 0x1.8p+23f
+
+INLINE v16i round_to_int(v16 x) { return (v16i)(x + splat(ROUNDER)) - (v16i)splat(ROUNDER); }
+
+INLINE void store_bytes(uint8_t *p, v16i x, size_t n) {
+  const v16b bytes = __builtin_convertvector(x, v16b);
+  memcpy(p, &bytes, n);
+}
+
+INLINE int32_t sum16i(v16i x) {
+  int32_t sum = 0;
+  for (int i = 0; i < LANES; i++) sum += x[i];
+  return sum;
+}
+
+int SQ_SYMBOL(f32u8_quantize_row)(const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum) {
+  const size_t whole = n / LANES * LANES, rest = n - whole;
+  v16 most = splat(0);
+  // x − x is zero, but for what is not finite.
+  v16i finite = splat_i(-1);
+  for (size_t i = 0; i < whole; i += LANES) {
+    const v16 y = load16(x + i);
+    most = max16((v16)((v16i)y & splat_i(INT32_MAX)), most);
+    finite &= (y - y) == splat(0);
+  }
+  if (rest) {
+    const v16 y = load_part(x + whole, rest, 0);
+    most = max16((v16)((v16i)y & splat_i(INT32_MAX)), most);
+    finite &= (y - y) == splat(0);
+  }
+  if (sum16i(finite) != -LANES) return 0;
+  const float largest = largest16(most);
+  *scale = largest / 127.0f;
+  // A row of subnormals has no reciprocal in range; it counts as zeros.
+  const v16 factor = splat(*scale < 0x1p-126f ? 0 : 127.0f / largest);
+
+  v16i total = splat_i(0);
+  for (size_t i = 0; i < whole; i += LANES) {
+    const v16i q = round_to_int(load16(x + i) * factor);
+    total += q;
+    store_bytes(u + i, q + 128, LANES);
+  }
+  if (rest) {
+    const v16i q = round_to_int(load_part(x + whole, rest, 0) * factor);
+    total += q;
+    store_bytes(u + whole, q + 128, rest);
+  }
+  memset(u + n, 128, padded_n - n);
+  *sum = sum16i(total);
+  return 1;
+}
+
+INLINE v16i quantize_fixed(v16 x, v16 scale, int32_t zero_point, int32_t low, int32_t high) {
+  // Clamped first, so that the rounding trick holds; the bounds are beyond every 8-bit range.
+  const v16 y = max16(min16(x / scale, splat(1024.0f)), splat(-1024.0f));
+  v16i q = round_to_int(y) + zero_point;
+  q = (q & (q < high)) | (splat_i(high) & ~(q < high));
+  return (q & (q > low)) | (splat_i(low) & ~(q > low));
+}
+
+int SQ_SYMBOL(f32u8_quantize_fixed_row)(const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low,
+                                        int32_t high, int32_t shift, uint8_t *u, int32_t *sum) {
+  int32_t total = 0;
+  for (size_t i = 0; i < n; i += LANES) {
+    const size_t count = n - i < LANES ? n - i : LANES;
+    const v16 y = count == LANES ? load16(x + i) : load_part(x + i, count, 0);
+    if (sum16i((y - y) == splat(0)) != -LANES) return 0;
+    const v16i q = quantize_fixed(y, splat(scale), zero_point, low, high);
+    store_bytes(u + i, q + shift, count);
+    for (size_t j = 0; j < count; j++) total += q[j] - zero_point;
+  }
+  memset(u + n, shift + zero_point, padded_n - n);
+  *sum = total;
+  return 1;
+}

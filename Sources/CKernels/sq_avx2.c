@@ -6,6 +6,9 @@
 #define SQ_ISA avx2
 #define SQ_TILE_ROWS 6
 #define SQ_TILE_VECTORS 1
+#define SQ_INT8_ROWS 4
+#define SQ_INT8_VECTORS 1
+#define SQ_DOT4 "dot4_avx2.inc.h"
 #include "kernels.inc.h"
 
 #pragma clang attribute pop

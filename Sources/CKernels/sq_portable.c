@@ -3,4 +3,7 @@
 #define SQ_ISA portable
 #define SQ_TILE_ROWS 2
 #define SQ_TILE_VECTORS 1
+#define SQ_INT8_ROWS 1
+#define SQ_INT8_VECTORS 1
+#define SQ_DOT4 "dot4_portable.inc.h"
 #include "kernels.inc.h"

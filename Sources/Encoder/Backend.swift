@@ -17,6 +17,8 @@ public protocol Backend: Sendable {
   func prepare(_ embeddings: DistilBERT.Embeddings, configuration: DistilBERT.Configuration) throws -> Embeddings
   /// Packs linear layers that share their input side by side, as one product.
   func prepare(_ layers: [DistilBERT.Linear]) throws -> Linear
+  /// The task's last layer, which stays in float32 where the file has it so.
+  func prepareHead(_ layer: DistilBERT.Linear) throws -> Linear
   func prepare(_ norm: DistilBERT.LayerNorm) throws -> Norm
 
   // Running: once a batch.

@@ -6,14 +6,19 @@ public struct CPUBackend: Backend {
 
   public let kernels: KernelSet
   public let threads: Int
+  /// In which numbers linear layers compute.
+  public let precision: Precision
   /// Who multiplies float32 matrices.
   public let gemm: FloatGEMM
   private let workspaces = CPUWorkspace.Pool()
 
   /// - Throws: `KernelSetError` where `SPANQA_KERNELS` asks for what is not there.
-  public init(threads: Int? = nil, kernels: KernelSet? = nil, gemm: FloatGEMM = .packed) throws {
+  public init(
+    threads: Int? = nil, kernels: KernelSet? = nil, precision: Precision = .automatic, gemm: FloatGEMM = .packed
+  ) throws {
     self.kernels = try kernels ?? .chosen()
     self.threads = max(1, threads ?? ProcessorCount.usable)
+    self.precision = precision
     self.gemm = gemm
   }
 
@@ -49,8 +54,12 @@ public struct CPUBackend: Backend {
       positionCount: configuration.positions)
   }
 
+  public func prepareHead(_ layer: DistilBERT.Linear) -> CPULinear {
+    CPULinear([layer], precision: layer.weights.quantization == nil ? .float32 : precision, gemm: gemm)
+  }
+
   public func prepare(_ layers: [DistilBERT.Linear]) -> CPULinear {
-    CPULinear(layers, gemm: gemm)
+    CPULinear(layers, precision: precision, gemm: gemm)
   }
 
   public func prepare(_ norm: DistilBERT.LayerNorm) -> Norm {
@@ -66,6 +75,8 @@ public struct CPUBackend: Backend {
     return workspaces.take(
       CPUWorkspace.Layout(
         tokens: batch.tokenCount, hidden: configuration.hidden, feedForward: configuration.feedForward,
+        quantizedCount: PackedInt8Matrix.quantizedFloatCount(
+          rows: batch.tokenCount, k: max(configuration.hidden, configuration.feedForward)),
         scratchCount: KernelSet.attentionScratchCount(count: longest, headSize: configuration.headSize),
         threads: threads))
   }
@@ -88,7 +99,9 @@ public struct CPUBackend: Backend {
   }
 
   public func projectQueryKeyValue(_ layer: CPULinear, in workspace: CPUWorkspace) {
-    apply(layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.queryKeyValue)
+    apply(
+      layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.queryKeyValue,
+      in: workspace)
   }
 
   public func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace) {
@@ -109,8 +122,10 @@ public struct CPUBackend: Backend {
   }
 
   public func addAttention(_ output: CPULinear, _ norm: Norm, in workspace: CPUWorkspace) {
-    apply(output, to: workspace.context, rows: workspace.layout.tokens, epilogue: .none, result: workspace.projection)
-    addProjection(bias: output.bias, norm, in: workspace)
+    apply(
+      output, to: workspace.context, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.projection,
+      in: workspace)
+    addProjection(norm, in: workspace)
   }
 
   public func addFeedForward(
@@ -118,16 +133,25 @@ public struct CPUBackend: Backend {
     in workspace: CPUWorkspace
   ) {
     let epilogue: KernelSet.Epilogue = activation == .gelu ? .biasGELU : .biasGELUTanh
-    apply(expand, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: epilogue, result: workspace.middle)
-    apply(contract, to: workspace.middle, rows: workspace.layout.tokens, epilogue: .none, result: workspace.projection)
-    addProjection(bias: contract.bias, norm, in: workspace)
+    // A block of rows at a time, so that its middle is still in the second-level cache when it is read.
+    let block = max(48, 262_144 / expand.outputs)
+    for first in stride(from: 0, to: workspace.layout.tokens, by: block) {
+      let rows = min(block, workspace.layout.tokens - first)
+      apply(
+        expand, to: workspace.hidden + first * expand.inputs, rows: rows, epilogue: epilogue, result: workspace.middle,
+        in: workspace)
+      apply(
+        contract, to: workspace.middle, rows: rows, epilogue: .bias,
+        result: workspace.projection + first * contract.outputs, in: workspace)
+    }
+    addProjection(norm, in: workspace)
   }
 
   public func head(_ layer: CPULinear, in workspace: CPUWorkspace) -> [Float] {
     let rows = workspace.layout.tokens
     return [Float](unsafeUninitializedCapacity: rows * layer.outputs) { buffer, count in
       if let result = buffer.baseAddress {
-        apply(layer, to: workspace.hidden, rows: rows, epilogue: .bias, result: result)
+        apply(layer, to: workspace.hidden, rows: rows, epilogue: .bias, result: result, in: workspace)
       }
       count = rows * layer.outputs
     }
@@ -140,15 +164,11 @@ public struct CPUBackend: Backend {
 
   // MARK: Parts
 
-  /// hidden = norm(hidden + projection + bias)
-  private func addProjection(bias: [Float], _ norm: Norm, in workspace: CPUWorkspace) {
-    let size = bias.count
-    bias.withUnsafeBufferPointer { bias in
-      let bias = bias.baseAddress
-      forEachRow(of: workspace.layout.tokens, cost: size) { row in
-        addAndNormalize(
-          workspace.hidden + row * size, workspace.projection + row * size, bias: bias, norm, count: size)
-      }
+  /// hidden = norm(hidden + projection)
+  private func addProjection(_ norm: Norm, in workspace: CPUWorkspace) {
+    let size = norm.scale.count
+    forEachRow(of: workspace.layout.tokens, cost: size) { row in
+      addAndNormalize(workspace.hidden + row * size, workspace.projection + row * size, bias: nil, norm, count: size)
     }
   }
 
@@ -164,15 +184,22 @@ public struct CPUBackend: Backend {
     }
   }
 
-  /// result = epilogue(input · W)
+  /// result = epilogue(input · W + b)
   private func apply(
     _ layer: CPULinear, to input: UnsafePointer<Float>, rows: Int, epilogue: KernelSet.Epilogue,
-    result: UnsafeMutablePointer<Float>
+    result: UnsafeMutablePointer<Float>, in workspace: CPUWorkspace
   ) {
     layer.bias.withUnsafeBufferPointer { bias in
       guard let bias = bias.baseAddress else { return }
-      layer.matrix.multiply(
-        rows: rows, input, bias: bias, epilogue: epilogue, result: result, kernels: kernels, threads: threads)
+      switch layer.matrix {
+      case .float32(let matrix):
+        matrix.multiply(
+          rows: rows, input, bias: bias, epilogue: epilogue, result: result, kernels: kernels, threads: threads)
+      case .int8(let matrix):
+        matrix.multiply(
+          rows: rows, input, bias: bias, epilogue: epilogue, result: result, room: workspace.quantized,
+          kernels: kernels, threads: threads)
+      }
     }
   }
 

@@ -2,31 +2,105 @@ import Kernels
 
 /// Linear layers that share their input, packed side by side.
 public struct CPULinear: Sendable {
-  let matrix: FloatMatrix
+  let matrix: Matrix
   /// `[outputs]`
   let bias: [Float]
 
+  enum Matrix: Sendable {
+    case float32(FloatMatrix)
+    case int8(PackedInt8Matrix)
+  }
+
+  var inputs: Int {
+    switch matrix {
+    case .float32(let matrix): matrix.k
+    case .int8(let matrix): matrix.k
+    }
+  }
+
   var outputs: Int { bias.count }
 
-  init(_ layers: [DistilBERT.Linear], gemm: FloatGEMM) {
-    let inputs = layers.first?.weights.inputs ?? 0
-    let outputs = layers.reduce(0) { $0 + $1.weights.outputs }
+  init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM) {
     bias = layers.flatMap(\.bias)
-    // [inputs, outputs], the layers' columns side by side.
+    let weights = layers.map { precision == .int8 ? $0.weights.quantized() : $0.weights }
+    if precision != .float32, let matrix = PackedInt8Matrix(weights) {
+      self.matrix = .int8(matrix)
+    } else {
+      matrix = .float32(FloatMatrix(weights, gemm: gemm))
+    }
+  }
+}
+
+extension FloatMatrix {
+  /// The real values of several matrices with the same inputs, their outputs side by side.
+  fileprivate init(_ weights: [DistilBERT.Weights], gemm: FloatGEMM) {
+    let inputs = weights.first?.inputs ?? 0
+    let outputs = weights.reduce(0) { $0 + $1.outputs }
     let columns = AlignedBuffer<Float>(count: inputs * outputs) { destination in
       var first = 0
-      for layer in layers {
-        layer.weights.copyFloats(to: destination + first, rowStride: outputs)
-        first += layer.weights.outputs
+      for weights in weights {
+        weights.copyFloats(to: destination + first, rowStride: outputs)
+        first += weights.outputs
       }
     }
-    matrix = FloatMatrix(columns, k: inputs, n: outputs, gemm: gemm)
+    self.init(columns, k: inputs, n: outputs, gemm: gemm)
+  }
+}
+
+extension PackedInt8Matrix {
+  /// The integers of several matrices with the same inputs, their outputs side by side; `nil` where they are not all quantised, with
+  /// activations quantised in the same way.
+  fileprivate init?(_ weights: [DistilBERT.Weights]) {
+    guard let first = weights.first, let activation = first.activation, first.inputs <= Self.largestK,
+      weights.allSatisfy({ $0.activation == activation && $0.integers != nil })
+    else { return nil }
+    let columns = weights.flatMap { weights in (0..<weights.outputs).map { (weights, $0) } }
+    let quantizations = columns.map { weights, output in weights.channel(of: output) }
+    let integers = weights.map { $0.integers ?? [] }
+    var owners: [Int] = []
+    for (index, weights) in weights.enumerated() { owners += Array(repeating: index, count: weights.outputs) }
+    self.init(
+      k: first.inputs, n: columns.count, scales: quantizations.map(\.scale), zeroPoints: quantizations.map(\.zeroPoint),
+      activation: ActivationQuantization(activation)
+    ) { row, column in
+      let (weights, output) = columns[column]
+      let index = weights.layout == .inputsByOutputs ? row * weights.outputs + output : output * weights.inputs + row
+      return integers[owners[column]][index]
+    }
+  }
+}
+
+extension PackedInt8Matrix.ActivationQuantization {
+  fileprivate init(_ activation: DistilBERT.ActivationQuantization) {
+    self =
+      switch activation {
+      case .dynamic: .dynamic
+      case .fixed(let scale, let zeroPoint, let signed): .fixed(scale: scale, zeroPoint: zeroPoint, isSigned: signed)
+      }
   }
 }
 
 extension DistilBERT.Weights {
+  /// The stored integers as signed bytes (unsigned ones less 128); `nil` for float weights.
+  fileprivate var integers: [Int8]? {
+    guard quantization != nil else { return nil }
+    switch values.elementType {
+    case .int8: return values.bytes.withUnsafeBytes { $0.map { Int8(bitPattern: $0) } }
+    case .uint8: return values.bytes.withUnsafeBytes { $0.map { Int8(bitPattern: $0 ^ 0x80) } }
+    case .float32, .float16, .bfloat16: return nil
+    }
+  }
+
+  /// An output's scale, and its zero point for `integers`.
+  fileprivate func channel(of output: Int) -> (scale: Float, zeroPoint: Int32) {
+    guard let quantization else { return (1, 0) }
+    let channel = quantization.scales.count == 1 ? 0 : output
+    let shift: Int32 = values.elementType == .uint8 ? 128 : 0
+    return (quantization.scales[channel], quantization.zeroPoints[channel] - shift)
+  }
+
   /// Writes the real values as `[inputs, outputs]`, with `rowStride` floats from row to row.
-  func copyFloats(to destination: UnsafeMutablePointer<Float>, rowStride: Int) {
+  fileprivate func copyFloats(to destination: UnsafeMutablePointer<Float>, rowStride: Int) {
     let (rows, columns) = (values.shape[0], values.shape[1])
     withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { row in
       for r in 0..<rows {

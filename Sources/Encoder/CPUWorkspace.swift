@@ -20,12 +20,14 @@ public final class CPUWorkspace: @unchecked Sendable {
     let middle: Int
     /// `[tokens, hidden]`: a linear layer's result before it joins the residual stream.
     let projection: Int
+    /// The rows of an int8 product's input, quantised.
+    let quantized: Int
     /// `scratchCount` floats for each thread.
     let scratch: Int
     let scratchCount: Int
     let total: Int
 
-    init(tokens: Int, hidden: Int, feedForward: Int, scratchCount: Int, threads: Int) {
+    init(tokens: Int, hidden: Int, feedForward: Int, quantizedCount: Int, scratchCount: Int, threads: Int) {
       // A cache line each, so that no two parts share one.
       func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
       let rows = aligned(tokens * hidden)
@@ -36,7 +38,8 @@ public final class CPUWorkspace: @unchecked Sendable {
       context = rows + aligned(tokens * 3 * hidden)
       middle = rows
       projection = rows + shared
-      scratch = rows + shared + rows
+      quantized = rows + shared + rows
+      scratch = quantized + aligned(quantizedCount)
       self.scratchCount = aligned(scratchCount)
       total = scratch + self.scratchCount * threads
     }
@@ -72,6 +75,7 @@ public final class CPUWorkspace: @unchecked Sendable {
   var context: UnsafeMutablePointer<Float> { base + layout.context }
   var middle: UnsafeMutablePointer<Float> { base + layout.middle }
   var projection: UnsafeMutablePointer<Float> { base + layout.projection }
+  var quantized: UnsafeMutablePointer<Float> { base + layout.quantized }
   func scratch(task: Int) -> UnsafeMutablePointer<Float> { base + layout.scratch + task * layout.scratchCount }
 
   /// The workspaces that no forward pass is using.

@@ -15,8 +15,8 @@ public struct Encoder: Sendable {
   ///
   /// - Parameter threads: how many threads compute; `nil`: as many as this process may use.
   /// - Throws: where `SPANQA_KERNELS` asks for what this processor has not.
-  public init(_ model: DistilBERT, threads: Int? = nil) throws {
-    try self.init(model, backend: CPUBackend(threads: threads))
+  public init(_ model: DistilBERT, threads: Int? = nil, precision: Precision = .automatic) throws {
+    try self.init(model, backend: CPUBackend(threads: threads, precision: precision))
   }
 
   /// Prepares `model` for `backend`.
@@ -86,7 +86,7 @@ private struct PreparedModel<Device: Backend>: Sendable {
         contract: try backend.prepare([layer.contract]),
         outputNorm: try backend.prepare(layer.outputNorm))
     }
-    head = try model.head.map { try backend.prepare([$0]) }
+    head = try model.head.map { try backend.prepareHead($0) }
     headOutputs = model.head?.weights.outputs ?? 0
   }
 

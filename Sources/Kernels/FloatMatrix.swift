@@ -40,7 +40,8 @@ public struct FloatMatrix: Sendable {
       let rowBlock = min(rows, max(48, 131_072 / k / 6 * 6))
       let columnBlock = PackedFloatMatrix.panelWidth * 2
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
-      ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: worthwhile(threads, rows: rows)) { task in
+      let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
+      ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
         let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)
         kernels.multiply(
           m: min(rowBlock, rows - row), a: input + row * k, lda: k, b: matrix,
@@ -49,7 +50,7 @@ public struct FloatMatrix: Sendable {
 
     case .plain(let matrix):
       // Columns are shared out, so that no thread packs what another packs. A multiple of 16: no cache line of the result is shared.
-      let threads = worthwhile(threads, rows: rows)
+      let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
       let share = (n / threads + 15) / 16 * 16
       ThreadPool.shared.run(tasks: (n + share - 1) / share, threads: threads) { task in
         let column = task * share
@@ -58,15 +59,10 @@ public struct FloatMatrix: Sendable {
           c: result + column, ldc: n)
       }
       if epilogue != .none {
-        ThreadPool.shared.run(tasks: rows, threads: worthwhile(threads, rows: rows)) { row in
+        ThreadPool.shared.run(tasks: rows, threads: threads) { row in
           kernels.finish(result + row * n, bias: bias, count: n, epilogue: epilogue)
         }
       }
     }
-  }
-
-  /// Waking a thread costs some microseconds, in which one thread multiplies about a hundred thousand pairs.
-  private func worthwhile(_ threads: Int, rows: Int) -> Int {
-    rows * k * n < 200_000 ? 1 : threads
   }
 }

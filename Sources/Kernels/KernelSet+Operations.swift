@@ -54,6 +54,44 @@ extension KernelSet {
       epilogue.code, c + columns.lowerBound, ldc)
   }
 
+  /// Quantises one row of activations. A row that holds what is not finite gets a scale that is not a number, and so does what is
+  /// computed from it.
+  func quantize(
+    _ x: UnsafePointer<Float>, count: Int, paddedCount: Int, as quantization: PackedInt8Matrix.ActivationQuantization,
+    u: UnsafeMutablePointer<UInt8>, scale: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Int32>
+  ) {
+    let isFinite: Int32
+    switch quantization {
+    case .dynamic:
+      isFinite = table.f32u8_quantize_row.unsafelyUnwrapped(x, count, paddedCount, u, scale, sum)
+    case .fixed(let fixedScale, let zeroPoint, let isSigned):
+      scale.pointee = fixedScale
+      isFinite = table.f32u8_quantize_fixed_row.unsafelyUnwrapped(
+        x, count, paddedCount, fixedScale, zeroPoint, isSigned ? -128 : 0, isSigned ? 127 : 255, isSigned ? 128 : 0, u, sum)
+    }
+    if isFinite == 0 {
+      u.update(repeating: 0, count: paddedCount)
+      scale.pointee = .nan
+      sum.pointee = 0
+    }
+  }
+
+  /// c = epilogue(a · b + bias) for some columns of b, of which the first must start a panel.
+  func multiply(
+    rows: Range<Int>, a: QuantizedRows, b: PackedInt8Matrix, columns: Range<Int>, bias: UnsafePointer<Float>,
+    epilogue: Epilogue, c: UnsafeMutablePointer<Float>, ldc: Int
+  ) {
+    precondition(columns.lowerBound % PackedInt8Matrix.panelWidth == 0 && columns.upperBound <= b.n)
+    let first = columns.lowerBound
+    var parameters = sq_int8_columns(
+      scales: b.scales.pointer + first, offsets: b.offsets.pointer + first,
+      zero_points: b.zeroPoints.map { $0.pointer + first }, bias: bias + first)
+    table.u8s8f32_gemm.unsafelyUnwrapped(
+      a.bytes + rows.lowerBound * b.paddedK, b.paddedK, a.scales + rows.lowerBound, a.sums + rows.lowerBound, rows.count,
+      b.paddedK, b.panels.pointer + first * b.paddedK, &parameters, columns.count, epilogue.code,
+      c + rows.lowerBound * ldc + first, ldc)
+  }
+
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between
   /// the rows of q, k and v and `outStride` between those of out.
   public func attention(

@@ -15,6 +15,8 @@ public struct KernelSet: Sendable {
     case avx2
     /// AVX-512 F, BW, DQ and VL (Skylake-SP, 2017).
     case avx512
+    /// AVX-512 with VNNI (Cascade Lake, 2019; Zen 4, 2022).
+    case avx512vnni
   }
 
   public let name: Name
@@ -73,6 +75,7 @@ public struct KernelSet: Sendable {
     case .reference, .portable: return nil
     case .avx2: return processor.avx2_fma != 0 ? nil : lacking("AVX2 with FMA and F16C")
     case .avx512: return processor.avx512 != 0 ? nil : lacking("AVX-512 F, BW, DQ and VL")
+    case .avx512vnni: return processor.avx512_vnni != 0 ? nil : lacking("AVX-512 VNNI")
     }
   }
 
@@ -90,8 +93,9 @@ public struct KernelSet: Sendable {
     #if arch(x86_64)
       case .avx2: return sq_kernels_avx2
       case .avx512: return sq_kernels_avx512
+      case .avx512vnni: return sq_kernels_avx512vnni
     #else
-      case .avx2, .avx512: return sq_kernel_set()
+      case .avx2, .avx512, .avx512vnni: return sq_kernel_set()
     #endif
     }
   }

@@ -30,6 +30,18 @@ extension sq_kernel_set {
       guard let a, let panels, let c else { return }
       Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
     }
+    set.f32u8_quantize_row = { x, n, paddedCount, u, scale, sum in
+      guard let x, let u, let scale, let sum else { return 0 }
+      return Reference.quantize(x, n, paddedCount, u, scale, sum) ? 1 : 0
+    }
+    set.f32u8_quantize_fixed_row = { x, n, paddedCount, scale, zeroPoint, low, high, shift, u, sum in
+      guard let x, let u, let sum else { return 0 }
+      return Reference.quantize(x, n, paddedCount, scale, zeroPoint, low...high, shift, u, sum) ? 1 : 0
+    }
+    set.u8s8f32_gemm = { a, lda, rowScales, rowSums, m, k, panels, columns, n, epilogue, c, ldc in
+      guard let a, let rowScales, let rowSums, let panels, let columns, let c else { return }
+      Reference.gemm(a, lda, rowScales, rowSums, m, k, panels, columns.pointee, n, epilogue, c, ldc)
+    }
     set.f32_attention = { q, k, v, stride, n, headSize, scale, out, outStride, _ in
       guard let q, let k, let v, let out else { return }
       Reference.attention(q, k, v, stride, n, headSize, scale, out, outStride)
@@ -152,6 +164,70 @@ enum Reference {
           case SQ_EPILOGUE_BIAS_GELU: gelu(sum + shift)
           case SQ_EPILOGUE_BIAS_GELU_TANH: geluTanh(sum + shift)
           default: sum
+          }
+      }
+    }
+  }
+
+  /// u = x / scale + 128 with scale = largest magnitude / 127.
+  static func quantize(
+    _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ u: UnsafeMutablePointer<UInt8>,
+    _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
+  ) -> Bool {
+    let row = UnsafeBufferPointer(start: x, count: n)
+    guard row.allSatisfy(\.isFinite) else { return false }
+    let largest = row.reduce(0) { max($0, $1.magnitude) }
+    scale.pointee = largest / 127
+    // A row of subnormals has no reciprocal in range; it counts as zeros.
+    let factor = scale.pointee < 0x1p-126 ? 0 : 127 / largest
+    sum.pointee = 0
+    for i in 0..<n {
+      let q = Int32((x[i] * factor).rounded(.toNearestOrEven))
+      sum.pointee += q
+      u[i] = UInt8(q + 128)
+    }
+    for i in n..<paddedCount { u[i] = 128 }
+    return true
+  }
+
+  /// u = round(x / scale) + zeroPoint within `range`, plus `shift`.
+  static func quantize(
+    _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ scale: Float, _ zeroPoint: Int32,
+    _ range: ClosedRange<Int32>, _ shift: Int32, _ u: UnsafeMutablePointer<UInt8>, _ sum: UnsafeMutablePointer<Int32>
+  ) -> Bool {
+    guard UnsafeBufferPointer(start: x, count: n).allSatisfy(\.isFinite) else { return false }
+    sum.pointee = 0
+    for i in 0..<n {
+      let real = min(max(x[i] / scale, -1024), 1024)
+      let q = min(max(Int32(real.rounded(.toNearestOrEven)) + zeroPoint, range.lowerBound), range.upperBound)
+      sum.pointee += q - zeroPoint
+      u[i] = UInt8(q + shift)
+    }
+    for i in n..<paddedCount { u[i] = UInt8(shift + zeroPoint) }
+    return true
+  }
+
+  static func gemm(
+    _ a: UnsafePointer<UInt8>, _ lda: Int, _ rowScales: UnsafePointer<Float>, _ rowSums: UnsafePointer<Int32>, _ m: Int,
+    _ k: Int, _ panels: UnsafePointer<Int8>, _ columns: sq_int8_columns, _ n: Int, _ epilogue: sq_epilogue,
+    _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  ) {
+    let width = PackedInt8Matrix.panelWidth
+    for row in 0..<m {
+      for column in 0..<n {
+        let b = panels + column / width * width * k
+        var sum: Int32 = 0
+        for depth in 0..<k {
+          let weight = b[(depth / 4 * width + column % width) * 4 + depth % 4]
+          sum += Int32(a[row * lda + depth]) * Int32(weight)
+        }
+        let exact = sum - columns.offsets[column] - (columns.zero_points?[column] ?? 0) * rowSums[row]
+        let y = columns.bias[column].addingProduct(Float(exact), columns.scales[column] * rowScales[row])
+        c[row * ldc + column] =
+          switch epilogue {
+          case SQ_EPILOGUE_BIAS_GELU: gelu(y)
+          case SQ_EPILOGUE_BIAS_GELU_TANH: geluTanh(y)
+          default: y
           }
       }
     }

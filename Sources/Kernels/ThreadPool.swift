@@ -41,6 +41,12 @@ public final class ThreadPool: Sendable {
 }
 
 extension ThreadPool {
+  /// How many threads a matrix product deserves: waking one costs some microseconds, in which a thread multiplies and adds about two
+  /// hundred thousand pairs.
+  static func worthwhile(_ threads: Int, products: Int) -> Int {
+    products < 200_000 ? 1 : threads
+  }
+
   /// Calls `body` with each task and the number of the thread it runs on, from 0 to `threads` − 1: for work that needs memory of its own
   /// on every thread.
   public func shareOut(_ tasks: Int, threads: Int, _ body: (_ thread: Int, _ task: Int) -> Void) {

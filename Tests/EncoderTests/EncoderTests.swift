@@ -26,14 +26,15 @@ struct EncoderTests {
   }
 
   /// A sequence's result depends on nothing that shares its batch, on no kernel set, and on no number of threads.
-  @Test(arguments: shapes)
-  func theSameBitsHoweverItIsRun(_ shape: TinyModel.Shape) throws {
+  @Test(arguments: shapes, [Precision.float32, .int8])
+  func theSameBitsHoweverItIsRun(_ shape: TinyModel.Shape, _ precision: Precision) throws {
     let model = TinyModel(shape, seed: 12).model
-    let alone = try Encoder(model, threads: 1)
+    let alone = try Encoder(model, threads: 1, precision: precision)
     let expected = try Self.sequences.flatMap { try alone.forward(PackedBatch([$0])).values }
     for kernels in KernelSet.available {
       for threads in [1, 2, 4] {
-        let encoder = try Encoder(model, backend: CPUBackend(threads: threads, kernels: KernelSet(kernels)))
+        let encoder = try Encoder(
+          model, backend: CPUBackend(threads: threads, kernels: KernelSet(kernels), precision: precision))
         let values = try encoder.forward(PackedBatch(Self.sequences)).values
         #expect(values == expected, "\(kernels) on \(threads) threads")
       }
@@ -80,6 +81,18 @@ struct EncoderTests {
     let batch = PackedBatch(Self.sequences)
     let (found, expected) = (try Encoder(quantized).forward(batch), try Encoder(real).forward(batch))
     #expect(found.values == expected.values)
+  }
+
+  /// int8 is an approximation of float32, and of nothing else.
+  @Test(arguments: shapes)
+  func int8IsCloseToFloat32(_ shape: TinyModel.Shape) throws {
+    let model = TinyModel(shape, seed: 19).model
+    let batch = PackedBatch(Self.sequences)
+    let exact = try Encoder(model, precision: .float32).forward(batch).values
+    let rounded = try Encoder(model, precision: .int8).forward(batch).values
+    let range = (exact.max() ?? 0) - (exact.min() ?? 0)
+    let worst = zip(exact, rounded).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(worst > 0 && worst < 0.05 * range)
   }
 
   @Test func manyTasksAtOnce() async throws {

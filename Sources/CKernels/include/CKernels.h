@@ -19,6 +19,22 @@ typedef enum {
   SQ_EPILOGUE_BIAS_GELU_TANH = 3,
 } sq_epilogue;
 
+/// What each column of an int8 product needs to become real numbers again. With stored activations u (u8, standing for (u − Z) · row
+/// scale) and weights w (s8, standing for (w − zero point) · column scale):
+///   Σ (u − Z)(w − z) = Σ u·w − Z · Σ w − z · Σ (u − Z).
+typedef struct {
+  /// The weights' scales.
+  const float *scales;
+  /// Z · Σ w
+  const int32_t *offsets;
+  /// z; NULL where all are zero.
+  const int32_t *zero_points;
+  const float *bias;
+} sq_int8_columns;
+
+/// Columns of a packed int8 matrix are kept in panels of this many; each panel is [k / 4][SQ_S8_PANEL][4], padded with zeros.
+#define SQ_S8_PANEL 64
+
 /// The list of kernels: X(name, return type, parameters).
 ///
 /// f32_bias_row: row += bias.
@@ -26,6 +42,12 @@ typedef enum {
 /// f32_residual_norm_row: residual = layerNorm(residual + (x + bias)) · scale + shift; `bias` may be NULL.
 /// f32_softmax_row: row = exp(row − max); returns the sum, by which the caller divides.
 /// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only.
+/// f32u8_quantize_row: symmetric, scale = largest magnitude / 127, u = x / scale + 128; `sum` = Σ (u − 128). Bytes from n up to
+///   padded_n are 128. False where an element is not finite.
+/// f32u8_quantize_fixed_row: u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the integers are
+///   signed); `sum` = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13).
+/// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
+///   multiple of 4.
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens; `stride` parts two tokens' rows of
 ///   q, k and v, `out_stride` those of out; `scratch` holds sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
 #define SQ_KERNELS(X)                                                                                              \
@@ -39,6 +61,14 @@ typedef enum {
   X(f32_gemm, void,                                                                                                \
     (const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,             \
      sq_epilogue epilogue, float *c, size_t ldc))                                                                  \
+  X(f32u8_quantize_row, int,                                                                                       \
+    (const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum))                           \
+  X(f32u8_quantize_fixed_row, int,                                                                                 \
+    (const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low, int32_t high,        \
+     int32_t shift, uint8_t *u, int32_t *sum))                                                                     \
+  X(u8s8f32_gemm, void,                                                                                            \
+    (const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m, size_t k,           \
+     const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc))  \
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size, float scale,       \
      float *out, size_t out_stride, float *scratch))
@@ -54,6 +84,7 @@ extern const sq_kernel_set sq_kernels_portable;
 #if defined(__x86_64__)
 extern const sq_kernel_set sq_kernels_avx2;
 extern const sq_kernel_set sq_kernels_avx512;
+extern const sq_kernel_set sq_kernels_avx512vnni;
 #endif
 
 /// The number of kernels in a set, and the name of the i-th as it stands in SQ_KERNELS.

@@ -1,0 +1,22 @@
+// AVX-512 with VNNI: the int8 product alone is its own; 6 × 64 sums of a tile take 24 of the 32 registers.
+
+#if defined(__x86_64__)
+#pragma clang attribute push(                                                                                \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), \
+    apply_to = function)
+
+#include "CKernels.h"
+
+#define SQ_ISA avx512vnni
+#define SQ_INT8_ROWS 6
+#define SQ_INT8_VECTORS 4
+#include "symbols.inc.h"
+#include "vector16.inc.h"
+#include "elementary.inc.h"
+#include "dot4_avx512vnni.inc.h"
+#include "gemm_int8.inc.h"
+
+const sq_kernel_set sq_kernels_avx512vnni = {.u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm)};
+
+#pragma clang attribute pop
+#endif

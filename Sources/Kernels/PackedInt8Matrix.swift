@@ -1,0 +1,128 @@
+import CKernels
+
+/// An int8 matrix `[k, n]` in the panels that `u8s8f32_gemm` reads, with what turns the int32 sums into real numbers.
+///
+/// Products are exact integers: Σ (u − Z)(w − z) is taken apart into Σ u·w, which the kernel sums, and corrections that are known
+/// beforehand, so any 8-bit weights and activations, signed or not, with or without zero points, run in the same kernel.
+public struct PackedInt8Matrix: Sendable {
+  static let panelWidth = Int(SQ_S8_PANEL)
+
+  /// The longest sum that cannot overflow an int32: 255 · 128 a product, and the corrections as much again.
+  public static let largestK = 32_768
+
+  /// How the left factor is quantised, row by row.
+  public enum ActivationQuantization: Sendable, Equatable {
+    /// Symmetric, by the row's largest magnitude: a row's result depends on no other row.
+    case dynamic
+    /// By a scale and zero point that calibration fixed (ONNX QuantizeLinear-13).
+    case fixed(scale: Float, zeroPoint: Int32, isSigned: Bool)
+
+    /// The stored byte that stands for zero.
+    var storedZero: Int32 {
+      switch self {
+      case .dynamic: 128
+      case .fixed(_, let zeroPoint, let isSigned): zeroPoint + (isSigned ? 128 : 0)
+      }
+    }
+  }
+
+  public let k: Int
+  public let n: Int
+  public let activation: ActivationQuantization
+  /// k rounded up to whole groups of four.
+  let paddedK: Int
+  let panels: AlignedBuffer<Int8>
+  let scales: AlignedBuffer<Float>
+  let offsets: AlignedBuffer<Int32>
+  let zeroPoints: AlignedBuffer<Int32>?
+
+  /// The bytes of the packed weights.
+  public var byteCount: Int { panels.count }
+
+  /// Packs `[k, n]` weights.
+  ///
+  /// - Parameters:
+  ///   - scales, zeroPoints: one a column.
+  ///   - weight: the signed integer of a row and column.
+  public init(
+    k: Int, n: Int, scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization,
+    weight: (_ row: Int, _ column: Int) -> Int8
+  ) {
+    precondition(k <= Self.largestK && scales.count == n && zeroPoints.count == n)
+    self.k = k
+    self.n = n
+    self.activation = activation
+    let paddedK = (k + 3) / 4 * 4
+    self.paddedK = paddedK
+    let width = Self.panelWidth
+    let panelCount = (n + width - 1) / width
+    var sums = [Int32](repeating: 0, count: n)
+    panels = AlignedBuffer(count: panelCount * width * paddedK) { destination in
+      destination.update(repeating: 0, count: panelCount * width * paddedK)
+      for column in 0..<n {
+        let panel = destination + column / width * width * paddedK + column % width * 4
+        var sum: Int32 = 0
+        for row in 0..<k {
+          let value = weight(row, column)
+          panel[row / 4 * width * 4 + row % 4] = value
+          sum += Int32(value)
+        }
+        sums[column] = sum
+      }
+    }
+    self.scales = AlignedBuffer(count: n) { $0.update(from: scales, count: n) }
+    let storedZero = activation.storedZero
+    offsets = AlignedBuffer(count: n) { for column in 0..<n { $0[column] = storedZero * sums[column] } }
+    self.zeroPoints =
+      zeroPoints.allSatisfy { $0 == 0 } ? nil : AlignedBuffer(count: n) { $0.update(from: zeroPoints, count: n) }
+  }
+
+  /// How many floats' room the quantised rows of an input take.
+  public static func quantizedFloatCount(rows: Int, k: Int) -> Int {
+    2 * rows + (rows * ((k + 3) / 4 * 4) + 3) / 4
+  }
+
+  /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix + bias), on at most `threads` threads; `room` holds
+  /// `quantizedFloatCount` floats.
+  public func multiply(
+    rows: Int, _ input: UnsafePointer<Float>, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>, room: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
+  ) {
+    let threads = ThreadPool.worthwhile(threads, products: rows * k * n / 4)
+    let quantized = QuantizedRows(rows: rows, in: room)
+    // Some thousands of elements take a microsecond.
+    let share = max(1, 16_384 / k)
+    ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
+      for row in task * share..<min(rows, (task + 1) * share) {
+        kernels.quantize(
+          input + row * k, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * paddedK,
+          scale: quantized.scales + row, sum: quantized.sums + row)
+      }
+    }
+    // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
+    let rowBlock = min(rows, max(48, 393_216 / paddedK / 6 * 6))
+    let columnBlock = Self.panelWidth * 2
+    let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
+    ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
+      let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)
+      kernels.multiply(
+        rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n),
+        bias: bias, epilogue: epilogue, c: result, ldc: n)
+    }
+  }
+}
+
+/// Rows of activations as unsigned bytes, each with its scale and the sum of its integers.
+struct QuantizedRows {
+  let scales: UnsafeMutablePointer<Float>
+  let sums: UnsafeMutablePointer<Int32>
+  let bytes: UnsafeMutablePointer<UInt8>
+
+  /// Lays the parts out in `room`.
+  init(rows: Int, in room: UnsafeMutablePointer<Float>) {
+    let raw = UnsafeMutableRawPointer(room)
+    scales = room
+    sums = (raw + rows * MemoryLayout<Float>.stride).bindMemory(to: Int32.self, capacity: rows)
+    bytes = (raw + 2 * rows * MemoryLayout<Float>.stride).assumingMemoryBound(to: UInt8.self)
+  }
+}
