@@ -64,6 +64,7 @@ let package = Package(
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
+    .testTarget(name: "LoweringTests", dependencies: ["Lowering", "Encoder", "ONNX"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -3,13 +3,94 @@ import ONNX
 
 /// The passes in their order.
 struct Lowering {
-  let model: Model
+  private let model: Model
+  private var graph: WorkGraph
+  private let requested: RequestedOutputs
 
-  init(_ model: Model) { self.model = model }
+  private static let passes: [any Pass.Type] = [
+    ConstantFolding.self, ShapeArithmetic.self, IdentityRemoval.self, MaskRecognition.self, LayerNormRecognition.self,
+    LinearRecognition.self, GELURecognition.self, AttentionRecognition.self, EmbeddingRecognition.self,
+  ]
+
+  init(_ model: Model) throws(LoweringError) {
+    self.model = model
+    requested = try RequestedOutputs(model.graph.outputs)
+    graph = try WorkGraph(model, outputs: requested.names)
+  }
 
   func run() throws(LoweringError) -> LoweredModel {
-    let first = model.graph.nodes.first
-    throw .node(
-      operator: first?.operatorType ?? "none", name: first?.label ?? "none", expected: "a form that is recognised")
+    var graph = graph
+    var reports: [PassReport] = []
+    for pass in Self.passes {
+      let before = graph.nodes.count
+      var counts: [String: Int] = [:]
+      try pass.run(&graph, &counts)
+      graph.removeDeadNodes()
+      reports.append(
+        PassReport(
+          name: pass.name, summary: pass.summary, counts: counts, nodesBefore: before, nodesAfter: graph.nodes.count))
+    }
+    let (encoder, outputs) = try EncoderAssembly(graph).assemble(requested)
+    let roles = graph.inputs
+    let used = usedInputs()
+    let mask = roles.attentionMask.flatMap { used.contains($0) ? $0 : nil }
+    let types = roles.tokenTypes.flatMap { used.contains($0) ? $0 : nil }
+    return LoweredModel(
+      model: encoder, passes: reports, opset: Int64(graph.opset),
+      producer: [model.producerName, model.producerVersion].filter { !$0.isEmpty }.joined(separator: " "),
+      weightPrecision: WeightPrecision.describe(encoder),
+      inputs: LoweredModel.Inputs(
+        inputIDs: roles.inputIDs, attentionMask: mask, tokenTypes: types,
+        unused: model.graph.inputs.map(\.name).filter { !used.contains($0) }),
+      outputs: outputs)
+  }
+
+  /// The inputs that the outputs depend on.
+  private func usedInputs() -> Set<String> {
+    graph.nodes.reduce(into: Set<String>()) { $0.formUnion($1.inputs) }
+  }
+}
+
+/// Which of a graph's outputs are lowered.
+enum RequestedOutputs {
+  case spans(start: String, end: String)
+  case single(String)
+
+  /// Start and end logits where there are both, else the first output.
+  init(_ outputs: [ValueInfo]) throws(LoweringError) {
+    func first(_ part: String) -> String? { outputs.first { $0.name.lowercased().contains(part) }?.name }
+    if let start = first("start"), let end = first("end"), start != end {
+      self = .spans(start: start, end: end)
+    } else if let output = outputs.first {
+      self = .single(output.name)
+    } else {
+      throw .interface(name: "outputs", expected: "at least one output")
+    }
+  }
+
+  var names: [String] {
+    switch self {
+    case .spans(let start, let end): [start, end]
+    case .single(let name): [name]
+    }
+  }
+}
+
+extension WorkGraph {
+  /// A model's graph as far as the given outputs need it, with what is known of its values.
+  init(_ model: Model, outputs names: [String]) throws(LoweringError) {
+    let roles = try InputRoles(model.graph.inputs)
+    let opset = Int(clamping: model.opsetImports[""] ?? 0)
+    var facts = roles.facts(model.graph.inputs)
+    for (name, tensor) in model.graph.initializers { facts[name] = Fact(tensor) }
+    let evaluator = FactEvaluator(opset: opset)
+    for node in model.graph.nodes {
+      let outputs = evaluator.outputs(of: node, inputs: node.inputs.map { $0.isEmpty ? nil : facts[$0] ?? .unknown })
+      for (name, fact) in zip(node.outputs, outputs) where !name.isEmpty { facts[name] = fact }
+    }
+    self.init(
+      nodes: model.graph.nodes.map { WorkNode($0) }, constants: model.graph.initializers, facts: facts, inputs: roles,
+      outputs: names.map { ($0, $0) }, opset: opset, batch: roles.batch, sequence: roles.sequence)
+    removeDeadNodes()
   }
 }

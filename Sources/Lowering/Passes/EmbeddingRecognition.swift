@@ -1,0 +1,154 @@
+import Encoder
+import ONNX
+
+/// Recognises the sum of word, position and token-type embeddings.
+enum EmbeddingRecognition: Pass {
+  static let name = "embeddings"
+  static let summary = "the sum of looked-up word, position and token-type rows becomes one operation"
+
+  static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
+    let matcher = EmbeddingMatcher(Matcher(graph))
+    for index in graph.nodes.indices {
+      let node = graph.nodes[index]
+      guard node.onnx("Add") != nil, let output = node.outputs.first else { continue }
+      do throws(Mismatch) {
+        guard let tables = try matcher.sum(output) else { continue }
+        graph.nodes[index] = node.becoming(.embeddings(tables), inputs: [])
+        counts[tables.tokenTypes == nil ? "words and positions" : "words, positions and token types", default: 0] += 1
+      } catch {
+        graph.remarks[output] = error.expected
+      }
+    }
+  }
+}
+
+struct EmbeddingMatcher {
+  let matcher: Matcher
+  private let graph: WorkGraph
+
+  init(_ matcher: Matcher) {
+    self.matcher = matcher
+    graph = matcher.graph
+  }
+
+  private enum Part {
+    case words(DistilBERT.EmbeddingTable)
+    case positions(DistilBERT.EmbeddingTable)
+    case tokenTypes(DistilBERT.EmbeddingTable)
+  }
+
+  /// The tables whose rows are summed; nil if no words are among what is added.
+  func sum(_ name: String) throws(Mismatch) -> EmbeddingTables? {
+    var words, positions, tokenTypes: DistilBERT.EmbeddingTable?
+    var open = [name]
+    var leaves = 0
+    var unknown = false
+    while let next = open.popLast() {
+      if let node = matcher.node(next, "Add"), node.inputs.count == 2 {
+        open += node.inputs
+        leaves += 1
+        guard leaves <= 4 else { return nil }
+        continue
+      }
+      switch try part(next) {
+      case .words(let table):
+        guard words == nil else { throw Mismatch("one lookup of words") }
+        words = table
+      case .positions(let table):
+        guard positions == nil else { throw Mismatch("one lookup of positions") }
+        positions = table
+      case .tokenTypes(let table):
+        guard tokenTypes == nil else { throw Mismatch("one lookup of token types") }
+        tokenTypes = table
+      case nil: unknown = true
+      }
+    }
+    guard let words else { return nil }
+    guard !unknown, let positions else {
+      // A part of a longer sum.
+      return nil
+    }
+    let width = words.values.shape[1]
+    guard positions.values.shape[1] == width, (tokenTypes?.values.shape[1] ?? width) == width,
+      graph.fact(name).shape == [graph.batch, graph.sequence, Size(width)]
+    else { throw Mismatch("embedding tables of the same width, summed to [batch, sequence, width]") }
+    return EmbeddingTables(words: words, positions: positions, tokenTypes: tokenTypes)
+  }
+
+  private func part(_ name: String) throws(Mismatch) -> Part? {
+    let resolver = WeightResolver(matcher)
+    if let node = matcher.node(name, "Gather"), let onnx = node.onnx, let tableName = node.input(0),
+      let indices = node.input(1), let table = try resolver.table(tableName)
+    {
+      guard (try? onnx.int("axis", default: 0)) == 0 else { throw Mismatch("rows looked up along axis 0") }
+      return try lookup(table, indices)
+    }
+    // Rows 0 ..< sequence of the table.
+    if let node = matcher.node(name, "Slice"), let onnx = node.onnx, let tableName = node.input(0),
+      let table = try resolver.table(tableName)
+    {
+      return try firstRows(table, name, node, onnx)
+    }
+    guard let tensor = graph.constants[name], let shape = graph.fact(name).shape, shape.count >= 2, shape.count <= 3,
+      shape.dropLast(2).allSatisfy({ $0 == Size(1) }), shape[shape.count - 2] == graph.sequence,
+      let values = Parameter(tensor), let rows = shape[shape.count - 2].constant, let width = shape.last?.constant
+    else { return nil }
+    // Rows that were looked up when the file was made, for its one length.
+    return .positions(
+      DistilBERT.EmbeddingTable(
+        values: Parameter(shape: [rows, width], elementType: values.elementType, bytes: values.bytes)))
+  }
+
+  private func lookup(_ table: DistilBERT.EmbeddingTable, _ indices: String) throws(Mismatch) -> Part {
+    let source = integers(indices)
+    if source == graph.inputs.inputIDs { return .words(table) }
+    if source == graph.inputs.tokenTypes { return .tokenTypes(table) }
+    let fact = graph.fact(indices)
+    switch fact.content {
+    case .ramp(let axis, let start):
+      guard start == 0, axis == (fact.shape?.count ?? 0) - 1, fact.shape?.last == graph.sequence else {
+        throw Mismatch("positions 0, 1, 2, … along the sequence")
+      }
+      return .positions(table)
+    default:
+      guard let row = fact.single?.int, row >= 0, row < table.values.shape[0] else {
+        throw Mismatch("rows looked up by input_ids, by positions 0, 1, 2, … or by token types")
+      }
+      // The same row for every token: a table with this row only.
+      var single = table
+      let width = table.values.shape[1]
+      let values = [Float](unsafeUninitializedCapacity: width) { buffer, count in
+        buffer.initialize(repeating: 0)
+        table.values.copyFloats(
+          row * width..<(row + 1) * width, to: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
+        count = width
+      }
+      let quantization = table.quantization
+      single.values = Parameter(
+        values.map { value in
+          quantization.map { (value - Float($0.zeroPoints[0])) * $0.scales[0] } ?? value
+        }, shape: [1, width])
+      single.quantization = nil
+      return .tokenTypes(single)
+    }
+  }
+
+  /// Looks through casts between integer types.
+  private func integers(_ name: String) -> String {
+    guard let cast = matcher.node(name, "Cast"), let source = cast.input(0),
+      [.int64, .int32].contains(graph.fact(source).type), [.int64, .int32].contains(graph.fact(name).type)
+    else { return name }
+    return source
+  }
+
+  private func firstRows(
+    _ table: DistilBERT.EmbeddingTable, _ name: String, _ node: WorkNode, _ onnx: Node
+  ) throws(Mismatch) -> Part {
+    let starts = node.input(1).flatMap { graph.fact($0).ints } ?? (try? onnx.optionalInts("starts"))
+    let axes = node.input(3).flatMap { graph.fact($0).ints } ?? (try? onnx.optionalInts("axes"))
+    guard starts == [0], axes == nil || axes == [0] || axes == [-2],
+      graph.fact(name).shape == [graph.sequence, Size(table.values.shape[1])]
+    else { throw Mismatch("the position table's rows from 0 up to the sequence's length") }
+    return .positions(table)
+  }
+}
