@@ -22,6 +22,17 @@ struct WeightResolver {
     return DistilBERT.EmbeddingTable(values: values, quantization: quantization)
   }
 
+  /// The integer table `[rows, width]` that the value is, with one scale and zero point for all; nil if it is none.
+  func integerTable(
+    _ name: String, scale: String, zeroPoint: String?
+  ) throws(Mismatch) -> DistilBERT.EmbeddingTable? {
+    guard let tensor = matcher.graph.constants[name], tensor.shape.count == 2,
+      tensor.elementType == .int8 || tensor.elementType == .uint8, let values = Parameter(tensor)
+    else { return nil }
+    let quantization = try quantization(scale: scale, zeroPoint: zeroPoint, type: tensor.elementType, channels: 1)
+    return DistilBERT.EmbeddingTable(values: values, quantization: quantization)
+  }
+
   private func matrix(
     _ name: String
   ) throws(Mismatch) -> (values: Parameter, transposed: Bool, quantization: DistilBERT.Quantization?)? {

@@ -77,6 +77,16 @@ struct EmbeddingMatcher {
 
   private func part(_ name: String) throws(Mismatch) -> Part? {
     let resolver = WeightResolver(matcher)
+    // Rows looked up as integers, and dequantised afterwards.
+    if let node = matcher.node(name, "DequantizeLinear"), let gather = matcher.node(node.input(0), "Gather"),
+      let tableName = gather.input(0), let scale = node.input(1), let indices = gather.input(1),
+      let table = try resolver.integerTable(tableName, scale: scale, zeroPoint: node.input(2))
+    {
+      guard let onnx = gather.onnx, (try? onnx.int("axis", default: 0)) == 0 else {
+        throw Mismatch("rows looked up along axis 0")
+      }
+      return try lookup(table, indices)
+    }
     if let node = matcher.node(name, "Gather"), let onnx = node.onnx, let tableName = node.input(0),
       let indices = node.input(1), let table = try resolver.table(tableName)
     {
