@@ -200,7 +200,7 @@ public final class DatasetReader {
   private func member(_ key: String, of draft: inout QuestionDraft) throws(JSONFailure) {
     switch key {
     case "id":
-      let id = try scanner.kind() == .number ? String(scanner.integer()) : scanner.string()
+      let id = try scanner.identifier()
       draft.id = id
       place.id = id
     case "question": draft.text = try scanner.string()

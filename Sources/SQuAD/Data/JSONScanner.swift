@@ -73,6 +73,11 @@ struct JSONScanner {
     return value
   }
 
+  /// A string, or an integer in its digits.
+  func identifier() throws(JSONFailure) -> String {
+    try kind() == .number ? String(integer()) : string()
+  }
+
   func double() throws(JSONFailure) -> Double {
     let start = offset
     let text = try number()
