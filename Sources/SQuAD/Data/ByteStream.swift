@@ -14,6 +14,8 @@ final class ByteStream {
   /// nil for bytes in memory.
   private let descriptor: Int32?
   private let closes: Bool
+  /// A terminal would be read again after its end.
+  private var hasEnded = false
 
   /// Reading past this offset is an error: bounds what a record can take.
   var limit = Int.max
@@ -75,7 +77,7 @@ final class ByteStream {
   }
 
   private func refill() throws(JSONFailure) {
-    guard let descriptor else { return }
+    guard let descriptor, !hasEnded else { return }
     if offset > limit { throw JSONFailure(offset: offset, reason: "the record is too long") }
     bufferOffset += end
     position = 0
@@ -84,6 +86,7 @@ final class ByteStream {
       let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
       if count >= 0 {
         end = count
+        hasEnded = count == 0
         return
       }
       if errno != EINTR { throw JSONFailure(offset: nil, reason: String(cString: strerror(errno))) }

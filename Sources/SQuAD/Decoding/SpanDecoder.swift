@@ -178,22 +178,30 @@ public struct SpanDecoder: Sendable {
     return lower...upper
   }
 
+  /// What makes two spans the same answer.
+  private enum Identity: Hashable {
+    case place(Range<Int>)
+    case reading([UInt8])
+  }
+
+  private func identity(of range: Range<Int>) -> Identity {
+    guard let text else { return .place(range) }
+    let bytes = text.utf8
+    let lower = bytes.index(bytes.startIndex, offsetBy: range.lowerBound)
+    let upper = bytes.index(lower, offsetBy: range.count)
+    return .reading(Array(String(decoding: bytes[lower..<upper], as: UTF8.self).lowercased().utf8))
+  }
+
   /// Makes one of spans that are the same answer: the best one, with the sum of their scores. Best first again.
   private func merged(_ spans: [RankedSpan]) -> [RankedSpan] {
-    var places: [[UInt8]: Int] = [:]
-    var ranges: [Range<Int>: Int] = [:]
+    var places: [Identity: Int] = [:]
     var result: [RankedSpan] = []
-    let bytes = text.map { Array($0.utf8) }
     for span in spans {
-      var key: [UInt8] = []
-      if let bytes { key = Array(String(decoding: bytes[span.utf8Range], as: UTF8.self).lowercased().utf8) }
-      if let place = bytes == nil ? ranges[span.utf8Range] : places[key] {
-        result[place] = RankedSpan(
-          tokens: result[place].tokens, utf8Range: result[place].utf8Range, score: result[place].score + span.score,
-          startLogit: result[place].startLogit, endLogit: result[place].endLogit, window: result[place].window)
+      let identity = identity(of: span.utf8Range)
+      if let place = places[identity] {
+        result[place].score += span.score
       } else {
-        places[key] = result.count
-        ranges[span.utf8Range] = result.count
+        places[identity] = result.count
         result.append(span)
       }
     }

@@ -13,7 +13,7 @@ public struct RankedSpan: Sendable, Equatable {
   /// The bytes of the passage's UTF-8 that the tokens came from; `0..<0` for "no answer".
   public let utf8Range: Range<Int>
   /// The span's probability over all windows of the passage.
-  public let score: Double
+  public internal(set) var score: Double
   /// The model's raw output for the first token.
   public let startLogit: Float
   /// The model's raw output for the last token.
