@@ -20,7 +20,9 @@ enum AttentionRecognition: Pass {
       }
       guard let end = recogniser.trace(output, to: recogniser.isProduct) else { continue }
       do throws(Mismatch) {
-        guard let core = try recogniser.core(end.base) else { continue }
+        var found = try recogniser.core(end.base)
+        if found == nil { found = try recogniser.standardAttention(end.base) }
+        guard let core = found else { continue }
         var view = core.view
         guard recogniser.replay(end.steps, on: &view) else { throw Mismatch("reshapes of whole heads") }
         guard end.scale == 1 else { throw Mismatch("attention's result without a scale") }
@@ -121,7 +123,7 @@ struct AttentionMatcher {
     return true
   }
 
-  func isProduct(_ node: WorkNode) -> Bool { node.onnx("MatMul") != nil }
+  func isProduct(_ node: WorkNode) -> Bool { node.onnx("MatMul") != nil || node.onnx("Attention") != nil }
 
   private func isLinear(_ node: WorkNode) -> Bool { if case .linear = node.operation { true } else { false } }
 
@@ -163,6 +165,41 @@ struct AttentionMatcher {
     let scale = unmasked.scale * query.scale * key.scale
     try check(scale: scale, headSize: core.width / core.heads, isHalf: unmasked.isHalf || query.isHalf || key.isHalf)
     for mask in unmasked.masks { try check(maskAxesOf: mask, against: core.view) }
+    return core
+  }
+
+  /// ONNX Attention-23 on `[batch, heads, sequence, head size]`, where `name` is its result; nil for other values.
+  func standardAttention(_ name: String) throws(Mismatch) -> Core? {
+    guard let node = matcher.node(name, "Attention"), let onnx = node.onnx, node.outputs.first == name,
+      node.inputs.count >= 3
+    else { return nil }
+    guard node.inputs.dropFirst(4).allSatisfy(\.isEmpty) else { throw Mismatch("attention without earlier keys") }
+    guard (try? onnx.int("is_causal", default: 0)) == 0, (try? onnx.float("softcap", default: 0)) == 0,
+      onnx.attributes["q_num_heads"] == nil, onnx.attributes["kv_num_heads"] == nil
+    else { throw Mismatch("attention over all keys, with no cap on its scores, of inputs with four axes") }
+    let (query, key) = (try projection(node.inputs[0]), try projection(node.inputs[1]))
+    let value = try projection(node.inputs[2])
+    guard query.view.axes.count == 4, value.scale == 1 else {
+      throw Mismatch("attention of inputs with four axes, its values without a scale")
+    }
+    var core = try checked(query, key, value, keyIsTransposed: false)
+    let headSize = core.width / core.heads
+    guard let scale = try? onnx.float("scale", default: Float(1 / Double(headSize).squareRoot())) else {
+      throw Mismatch("attention with a float scale")
+    }
+    try check(
+      scale: Double(scale) * query.scale * key.scale, headSize: headSize, isHalf: query.isHalf || key.isHalf)
+    if let mask = node.input(3) {
+      if graph.fact(mask).type == .bool {
+        guard case .mask(_, _, .truth(true), .truth(false)) = graph.fact(mask).content else {
+          throw Mismatch("a mask that is true where attention_mask is 1")
+        }
+      } else {
+        try check(additiveMask: mask)
+      }
+      try check(maskAxesOf: mask, against: core.view)
+    }
+    core.form = "Attention"
     return core
   }
 

@@ -114,33 +114,31 @@ struct EmbeddingMatcher {
     if source == graph.inputs.inputIDs { return .words(table) }
     if source == graph.inputs.tokenTypes { return .tokenTypes(table) }
     let fact = graph.fact(indices)
-    switch fact.content {
-    case .ramp(let axis, let start):
-      guard start == 0, axis == (fact.shape?.count ?? 0) - 1, fact.shape?.last == graph.sequence else {
+    if fact.single == nil || graph.sequence == Size(1), let ramp = fact.ramp {
+      guard ramp.start == 0, ramp.axis == (fact.shape?.count ?? 0) - 1, fact.shape?.last == graph.sequence else {
         throw Mismatch("positions 0, 1, 2, … along the sequence")
       }
       return .positions(table)
-    default:
-      guard let row = fact.single?.int, row >= 0, row < table.values.shape[0] else {
-        throw Mismatch("rows looked up by input_ids, by positions 0, 1, 2, … or by token types")
-      }
-      // The same row for every token: a table with this row only.
-      var single = table
-      let width = table.values.shape[1]
-      let values = [Float](unsafeUninitializedCapacity: width) { buffer, count in
-        buffer.initialize(repeating: 0)
-        table.values.copyFloats(
-          row * width..<(row + 1) * width, to: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
-        count = width
-      }
-      let quantization = table.quantization
-      single.values = Parameter(
-        values.map { value in
-          quantization.map { (value - Float($0.zeroPoints[0])) * $0.scales[0] } ?? value
-        }, shape: [1, width])
-      single.quantization = nil
-      return .tokenTypes(single)
     }
+    guard let row = fact.single?.int, row >= 0, row < table.values.shape[0] else {
+      throw Mismatch("rows looked up by input_ids, by positions 0, 1, 2, … or by token types")
+    }
+    // The same row for every token: a table with this row only.
+    var single = table
+    let width = table.values.shape[1]
+    let values = [Float](unsafeUninitializedCapacity: width) { buffer, count in
+      buffer.initialize(repeating: 0)
+      table.values.copyFloats(
+        row * width..<(row + 1) * width, to: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
+      count = width
+    }
+    let quantization = table.quantization
+    single.values = Parameter(
+      values.map { value in
+        quantization.map { (value - Float($0.zeroPoints[0])) * $0.scales[0] } ?? value
+      }, shape: [1, width])
+    single.quantization = nil
+    return .tokenTypes(single)
   }
 
   /// Looks through casts between integer types.

@@ -42,6 +42,19 @@ struct Fact: Sendable, Equatable {
   /// The elements of a list of integers, where no symbol takes part.
   var ints: [Int]? { sizes?.constants }
 
+  /// Elements that count up along one axis, the others being of size 1: the axis and the first element.
+  var ramp: (axis: Int, start: Int)? {
+    switch content {
+    case .ramp(let axis, let start): return (axis, start)
+    case .elements:
+      guard let values = ints, let first = values.first, first >= 0, let axis = shape?.lastIndex(of: Size(values.count)),
+        values.enumerated().allSatisfy({ $0.element - first == $0.offset })
+      else { return nil }
+      return (axis, first)
+    default: return nil
+    }
+  }
+
   /// Whether every element is a plain number.
   var isConstant: Bool {
     guard case .elements(let elements) = content else { return false }

@@ -217,6 +217,12 @@ extension FactEvaluator {
       steps.allSatisfy({ $0 == 1 })
     else { return unknown }
     var result = Fact(type: data.type, shape: shape, content: data.content)
+    // A short list of positions is cut at the sequence's length, which is no number.
+    if starts.constants == nil || ends.constants == nil || shape.count > 1, case .elements = data.content,
+      let ramp = data.ramp
+    {
+      result.content = .ramp(axis: ramp.axis, start: ramp.start)
+    }
     for (index, axis) in axes.enumerated() {
       guard let axis = Self.axis(axis, rank: shape.count), var target = result.shape,
         let start = bound(starts[index], of: shape[axis]), let end = bound(ends[index], of: shape[axis]),

@@ -1,0 +1,274 @@
+import Encoder
+import Foundation
+import Lowering
+import ONNX
+import Testing
+
+/// One thing in a recognised graph is changed, so that the graph computes another function. Lowering must refuse it, or give
+/// an encoder that has the change; it must never give the unchanged one.
+@Suite("Mutants")
+struct MutationTests {
+  struct Mutant {
+    var name: String
+    /// Whether an encoder can express the changed function; if not, the graph must be refused.
+    var isExpressible: Bool
+    var change: @Sendable (inout Graph) throws -> Void
+  }
+
+  struct NotFound: Error {}
+
+  private typealias Test = @Sendable (Node, Graph) -> Bool
+  private typealias Change = @Sendable (inout Node, inout Graph) throws -> Void
+
+  /// Changes the first node of an operator.
+  private static func first(_ type: String, _ change: @escaping Change) -> @Sendable (inout Graph) throws -> Void {
+    at(type, { _, _ in true }, change)
+  }
+
+  /// Changes the first node of an operator that `isMeant` accepts.
+  private static func at(
+    _ type: String, _ isMeant: @escaping Test, _ change: @escaping Change
+  ) -> @Sendable (inout Graph) throws -> Void {
+    { graph in
+      guard let index = graph.nodes.firstIndex(where: { $0.operatorType == type && isMeant($0, graph) }) else {
+        throw NotFound()
+      }
+      var node = graph.nodes[index]
+      try change(&node, &graph)
+      graph.nodes[index] = node
+    }
+  }
+
+  /// The number that a value is, if it is a constant of one element.
+  private static func number(_ name: String, _ graph: Graph) -> Double? {
+    var tensor = graph.initializers[name]
+    if tensor == nil, let node = graph.nodes.first(where: { $0.outputs.contains(name) && $0.operatorType == "Constant" }) {
+      tensor = try? node.optionalTensor("value")
+    }
+    guard let tensor, tensor.count == 1 else { return nil }
+    return (try? tensor.doubles().first) ?? (try? tensor.ints().first).map { Double($0) }
+  }
+
+  private static func has(_ position: Int, near value: Double) -> Test {
+    { node, graph in
+      node.input(position).flatMap { number($0, graph) }.map { abs($0 - value) <= abs(value) * 1e-3 } ?? false
+    }
+  }
+
+  private static func setNumber(_ position: Int, _ value: Float, _ node: inout Node, _ graph: inout Graph) throws {
+    let name = "mutated.\(node.label)"
+    graph.initializers[name] = try Tensor(name: name, shape: [], elements: [value])
+    node.inputs[position] = name
+  }
+
+  private static func constant(_ position: Int, _ value: Float) -> Change {
+    { node, graph in try setNumber(position, value, &node, &graph) }
+  }
+
+  private static let swapInputs: Change = { node, _ in node.inputs.swapAt(0, 1) }
+
+  private static func attribute(_ name: String, _ value: Attribute) -> Change {
+    { node, _ in node.attributes[name] = value }
+  }
+
+  private static func named(_ part: String) -> Test { { node, _ in node.name.contains(part) } }
+
+  private static func changeInts(_ position: Int, from: [Int64], to: [Int64]) -> @Sendable (inout Graph) throws -> Void {
+    { graph in
+      for index in graph.nodes.indices where graph.nodes[index].operatorType == "Constant" {
+        guard let tensor = try graph.nodes[index].optionalTensor("value"), tensor.elementType == .int64,
+          try tensor.int64s() == from, tensor.shape.count == 1,
+          graph.nodes.contains(where: {
+            $0.operatorType == "Concat" && $0.inputs.indices.contains(position)
+              && $0.inputs[position] == graph.nodes[index].outputs[0]
+          })
+        else { continue }
+        graph.nodes[index].attributes["value"] = .tensor(try Tensor(shape: [to.count], elements: to))
+        return
+      }
+      throw NotFound()
+    }
+  }
+
+  /// Changes one element of the weight whose name ends so.
+  private static func weight(_ suffix: String) -> @Sendable (inout Graph) throws -> Void {
+    { graph in
+      guard let (name, tensor) = graph.initializers.first(where: { $0.key.hasSuffix(suffix) }) else { throw NotFound() }
+      var values = try tensor.floats()
+      values[0] += 0.5
+      graph.initializers[name] = try Tensor(name: name, shape: tensor.shape, elements: values)
+    }
+  }
+
+  private static func inSoftmax(_ node: Node, _ graph: Graph) -> Bool {
+    graph.nodes.contains { $0.operatorType == "Softmax" && $0.inputs == node.outputs }
+  }
+
+  private static let isBetweenLayers: Test = { node, graph in
+    !node.inputs.contains { graph.initializers[$0] != nil || number($0, graph) != nil }
+  }
+
+  // MARK: Mutants of the eager export (operator set 14)
+
+  static let mutants: [Mutant] = [
+    // Layer norm
+    Mutant(name: "epsilon", isExpressible: true, change: at("Add", has(1, near: 1e-12), constant(1, 0.5))),
+    Mutant(name: "negative epsilon", isExpressible: false, change: at("Add", has(1, near: 1e-12), constant(1, -0.5))),
+    Mutant(name: "power of 3", isExpressible: false, change: first("Pow", constant(1, 3))),
+    Mutant(name: "mean over axis 1", isExpressible: false, change: first("ReduceMean", attribute("axes", .ints([1])))),
+    Mutant(name: "mean over two axes", isExpressible: false, change: first("ReduceMean", attribute("axes", .ints([1, 2])))),
+    Mutant(name: "mean without its axis", isExpressible: false, change: first("ReduceMean", attribute("keepdims", .int(0)))),
+    Mutant(name: "sum instead of mean", isExpressible: false, change: first("ReduceMean") { node, _ in node.operatorType = "ReduceSum" }),
+    Mutant(name: "mean minus x", isExpressible: false, change: at("Sub", named("LayerNorm"), swapInputs)),
+    Mutant(name: "deviation over x", isExpressible: false, change: at("Div", named("LayerNorm"), swapInputs)),
+    Mutant(name: "no root", isExpressible: false, change: first("Sqrt") { node, _ in node.operatorType = "Identity" }),
+    Mutant(name: "norm's scale", isExpressible: true, change: weight("embeddings.LayerNorm.weight")),
+    Mutant(name: "norm's bias", isExpressible: true, change: weight("layer.1.output_layer_norm.bias")),
+    Mutant(name: "norm's scale subtracted", isExpressible: false, change: at("Mul", named("LayerNorm")) { node, _ in node.operatorType = "Sub" }),
+    // GELU
+    Mutant(name: "√2", isExpressible: false, change: at("Div", has(1, near: 2.0.squareRoot()), constant(1, 1.5))),
+    Mutant(name: "times √2", isExpressible: false, change: at("Div", has(1, near: 2.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
+    Mutant(name: "erf plus 0.9", isExpressible: false, change: at("Add", has(1, near: 1), constant(1, 0.9))),
+    Mutant(name: "erf minus 1", isExpressible: false, change: at("Add", has(1, near: 1)) { node, _ in node.operatorType = "Sub" }),
+    Mutant(name: "GELU times 0.25", isExpressible: false, change: at("Mul", has(1, near: 0.5), constant(1, 0.25))),
+    Mutant(name: "tanh of x / √2", isExpressible: false, change: first("Erf") { node, _ in node.operatorType = "Tanh" }),
+    Mutant(name: "sigmoid", isExpressible: false, change: first("Erf") { node, _ in node.operatorType = "Sigmoid" }),
+    // Attention
+    Mutant(name: "scale", isExpressible: false, change: at("Div", has(1, near: 8.0.squareRoot()), constant(1, 2))),
+    Mutant(name: "times √d", isExpressible: false, change: at("Div", has(1, near: 8.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
+    Mutant(name: "softmax over queries", isExpressible: false, change: first("Softmax", attribute("axis", .int(2)))),
+    Mutant(name: "log softmax", isExpressible: false, change: first("Softmax") { node, _ in node.operatorType = "LogSoftmax" }),
+    Mutant(name: "queries not transposed", isExpressible: false, change: first("Transpose", attribute("perm", .ints([0, 1, 2, 3])))),
+    Mutant(name: "heads in place of batch", isExpressible: false, change: first("Transpose", attribute("perm", .ints([2, 0, 1, 3])))),
+    Mutant(name: "keys: dimensions and sequence swapped", isExpressible: false, change: at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 2, 1, 3])))),
+    Mutant(name: "keys: heads within dimensions", isExpressible: false, change: at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 3, 2, 1])))),
+    Mutant(name: "heads merged the wrong way", isExpressible: false, change: at("Transpose", { node, graph in
+      graph.nodes.contains { $0.operatorType == "MatMul" && $0.outputs[0] == node.inputs[0] }
+    }, attribute("perm", .ints([0, 2, 3, 1])))),
+    Mutant(name: "queries split into 4 heads", isExpressible: false, change: { graph in
+      try changeInts(2, from: [2], to: [4])(&graph)
+      try changeInts(3, from: [8], to: [4])(&graph)
+    }),
+    Mutant(name: "queries and keys are the same layer", isExpressible: true, change: { graph in
+      guard let product = graph.nodes.first(where: { $0.name.contains("k_lin/MatMul") }) else { throw NotFound() }
+      try at("MatMul", named("q_lin/MatMul")) { node, _ in node.inputs[1] = product.inputs[1] }(&graph)
+    }),
+    Mutant(name: "queries and keys swap biases", isExpressible: true, change: { graph in
+      let (q, k) = ("layer.0.attention.q_lin.bias", "layer.0.attention.k_lin.bias")
+      guard let query = graph.initializers.first(where: { $0.key.hasSuffix(q) }),
+        let key = graph.initializers.first(where: { $0.key.hasSuffix(k) })
+      else { throw NotFound() }
+      graph.initializers[query.key] = key.value
+      graph.initializers[key.key] = query.value
+    }),
+    Mutant(name: "scores of values", isExpressible: false, change: at("MatMul", { node, graph in
+      graph.nodes.contains { $0.operatorType == "Softmax" && $0.outputs[0] == node.inputs[0] }
+    }) { node, _ in node.inputs.swapAt(0, 1) }),
+    // Mask
+    Mutant(name: "mask upside down", isExpressible: false, change: at("Where", inSoftmax) { node, _ in node.inputs.swapAt(1, 2) }),
+    Mutant(name: "mask drops tokens", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, graph in
+      graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [], elements: [Int64(1)])
+      node.inputs[1] = "mutated"
+    }),
+    Mutant(name: "mask drops nothing", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, graph in
+      graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [], elements: [Int64(2)])
+      node.inputs[1] = "mutated"
+    }),
+    Mutant(name: "mask fills in −1", isExpressible: false, change: at("Where", inSoftmax, constant(1, -1))),
+    Mutant(name: "mask fills in the largest number", isExpressible: false, change: at("Where", inSoftmax, constant(1, .greatestFiniteMagnitude))),
+    Mutant(name: "mask from the ids", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, _ in node.inputs[0] = "input_ids" }),
+    // Residuals and wiring
+    Mutant(name: "attention's residual missing", isExpressible: false, change: at("Add", { node, graph in
+      isBetweenLayers(node, graph) && node.name.hasSuffix("layer.0/Add")
+    }) { node, _ in node.inputs[1] = node.inputs[0] }),
+    Mutant(name: "feed-forward's residual from the layer's input", isExpressible: false, change: { graph in
+      guard let first = graph.nodes.first(where: { $0.name.hasSuffix("layer.0/Add") }) else { throw NotFound() }
+      try at("Add", named("layer.0/Add_1")) { node, _ in node.inputs[1] = first.inputs[1] }(&graph)
+    }),
+    Mutant(name: "residual subtracted", isExpressible: false, change: at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Sub" }),
+    Mutant(name: "residual multiplied", isExpressible: false, change: at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Mul" }),
+    Mutant(name: "values from the embeddings in layer 1", isExpressible: false, change: { graph in
+      guard let first = graph.nodes.first(where: { $0.name.contains("layer.0/attention/v_lin/MatMul") }) else { throw NotFound() }
+      try at("MatMul", named("layer.1/attention/v_lin/MatMul")) { node, _ in node.inputs[0] = first.inputs[0] }(&graph)
+    }),
+    Mutant(name: "feed-forward skips GELU", isExpressible: false, change: { graph in
+      guard let linear = graph.nodes.first(where: { $0.name.contains("layer.0/ffn/lin2/MatMul") }),
+        let erf = graph.nodes.first(where: { $0.operatorType == "Div" && $0.name.contains("layer.0/ffn") })
+      else { throw NotFound() }
+      try at("MatMul", { node, _ in node.name == linear.name }) { node, _ in node.inputs[0] = erf.inputs[0] }(&graph)
+    }),
+    // Linear layers
+    Mutant(name: "weight", isExpressible: true, change: weight("qa_outputs.bias")),
+    Mutant(name: "bias subtracted", isExpressible: false, change: at("Add", named("q_lin/Add")) { node, _ in node.operatorType = "Sub" }),
+    Mutant(name: "bias multiplied", isExpressible: false, change: at("Add", named("lin1/Add")) { node, _ in node.operatorType = "Mul" }),
+    // Embeddings
+    Mutant(name: "positions from 1", isExpressible: false, change: at("Slice", { node, graph in
+      node.input(1).flatMap { number($0, graph) } == 0
+    }) { node, graph in
+      graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [1], elements: [Int64(1)])
+      node.inputs[1] = "mutated"
+    }),
+    Mutant(name: "positions in another order", isExpressible: false, change: { graph in
+      for index in graph.nodes.indices where graph.nodes[index].operatorType == "Constant" {
+        guard let tensor = try graph.nodes[index].optionalTensor("value"), tensor.elementType == .int64, tensor.count == 40
+        else { continue }
+        var values = try tensor.int64s()
+        values.swapAt(3, 4)
+        graph.nodes[index].attributes["value"] = .tensor(try Tensor(shape: tensor.shape, elements: values))
+        return
+      }
+      throw NotFound()
+    }),
+    Mutant(name: "words minus positions", isExpressible: false, change: at("Add", named("embeddings/Add")) { node, _ in node.operatorType = "Sub" }),
+    Mutant(name: "words twice", isExpressible: false, change: at("Add", named("embeddings/Add")) { node, _ in node.inputs[1] = node.inputs[0] }),
+    Mutant(name: "a word's row", isExpressible: true, change: weight("word_embeddings.weight")),
+    Mutant(name: "words by the mask", isExpressible: false, change: at("Gather", named("word_embeddings")) { node, _ in node.inputs[1] = "attention_mask" }),
+    // Head
+    Mutant(name: "start and end swapped", isExpressible: false, change: first("Split") { node, _ in node.outputs.swapAt(0, 1) }),
+    Mutant(name: "start twice", isExpressible: false, change: { graph in
+      guard let split = graph.nodes.first(where: { $0.operatorType == "Split" }) else { throw NotFound() }
+      try at("Squeeze", { node, _ in node.outputs == ["end_logits"] }) { node, _ in node.inputs[0] = split.outputs[0] }(&graph)
+    }),
+    Mutant(name: "logits negated", isExpressible: false, change: { graph in
+      guard let index = graph.nodes.firstIndex(where: { $0.outputs == ["end_logits"] }) else { throw NotFound() }
+      graph.nodes[index].outputs = ["mutated.end"]
+      graph.nodes.append(Node(operatorType: "Neg", inputs: ["mutated.end"], outputs: ["end_logits"]))
+    }),
+    Mutant(name: "hidden state rounded", isExpressible: false, change: at("MatMul", named("qa_outputs")) { node, graph in
+      graph.nodes.insert(Node(operatorType: "Round", inputs: [node.inputs[0]], outputs: ["mutated.rounded"]), at: 0)
+      node.inputs[0] = "mutated.rounded"
+    }),
+  ]
+
+  private static func outputs(_ model: Model) throws -> [Float] {
+    let lowered = try LoweredModel(model)
+    let ids: [[Int32]] = [[0, 9, 17, 33, 2, 58, 11], [7, 41, 3, 0, 0, 0, 0]]
+    let mask: [[Int32]] = [[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]
+    return try Encoder(lowered.model).forward(PackedBatch(inputIDs: ids, attentionMask: mask)).values
+  }
+
+  @Test("Every mutant is refused, or changes the encoder")
+  func mutation() throws {
+    let original = try Model(contentsOf: Export.goldens.appending(path: "legacy13-eager.onnx"))
+    let unchanged = try Self.outputs(original)
+    var refused = 0
+    for mutant in Self.mutants {
+      var model = original
+      do { try mutant.change(&model.graph) } catch {
+        Issue.record("\(mutant.name): cannot be made: \(error)")
+        continue
+      }
+      do {
+        let changed = try Self.outputs(model)
+        #expect(mutant.isExpressible, "\(mutant.name): should be refused")
+        let difference = zip(changed, unchanged).map { abs($0 - $1) }.max() ?? 0
+        #expect(difference > 1e-4, "\(mutant.name): changes nothing")
+      } catch let error as LoweringError {
+        refused += 1
+        #expect(!mutant.isExpressible, "\(mutant.name): \(error)")
+      }
+    }
+    print("\(Self.mutants.count) mutants, \(refused) refused")
+    #expect(Self.mutants.count >= 40)
+  }
+}
