@@ -209,8 +209,8 @@ private struct Fixture {
   func bruteForce(_ options: SpanDecoder.Options) -> (
     spans: [(tokens: ClosedRange<Int>?, score: Double, window: Int)], noAnswerScore: Double
   ) {
-    var bestStart = [Double](repeating: -.infinity, count: passage.count)
-    var bestEnd = bestStart
+    var total = 0.0
+    var previous: (window: Window, start: [Double], end: [Double])?
     var noAnswer = (start: Double.infinity, end: Double.infinity, window: 0)
     var spans: [ClosedRange<Int>: (sum: Double, window: Int)] = [:]
     for (number, (window, logits)) in zip(windows, logits).enumerated() {
@@ -218,18 +218,32 @@ private struct Fixture {
       let end = logits.end.map(Double.init)
       if start[0] + end[0] < noAnswer.start + noAnswer.end { noAnswer = (start[0], end[0], number) }
       let row = { (token: Int) in window.passageStart + token - window.passageTokens.lowerBound }
+      let inside = [0] + window.passageTokens.map(row)
+      for i in inside {
+        for j in inside where i > 0 || j > 0 { total += exp(start[i] + end[j]) }
+      }
+      if let previous {
+        var shared = (before: 0.0, now: 0.0)
+        let held = previous.window
+        let heldRow = { (token: Int) in held.passageStart + token - held.passageTokens.lowerBound }
+        let both = window.passageTokens.filter(held.passageTokens.contains)
+        for i in both {
+          for j in both {
+            shared.before += exp(previous.start[heldRow(i)] + previous.end[heldRow(j)])
+            shared.now += exp(start[row(i)] + end[row(j)])
+          }
+        }
+        total -= min(shared.before, shared.now)
+      }
+      previous = (window, start, end)
       for i in window.passageTokens {
-        bestStart[i] = max(bestStart[i], start[row(i)])
-        bestEnd[i] = max(bestEnd[i], end[row(i)])
         for j in window.passageTokens where j >= i && j - i < options.maxAnswerLength {
           let sum = start[row(i)] + end[row(j)]
           if sum > spans[i...j]?.sum ?? -.infinity { spans[i...j] = (sum, number) }
         }
       }
     }
-    let total =
-      (exp(noAnswer.start) + bestStart.reduce(0) { $0 + exp($1) })
-      * (exp(noAnswer.end) + bestEnd.reduce(0) { $0 + exp($1) })
+    total += exp(noAnswer.start + noAnswer.end)
     let noAnswerScore = exp(noAnswer.start + noAnswer.end) / total
     var ranked: [(tokens: ClosedRange<Int>?, score: Double, window: Int)] =
       spans

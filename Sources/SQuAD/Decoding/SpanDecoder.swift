@@ -8,18 +8,19 @@ import Darwin
 
 /// Finds the best answer spans of a passage from the model's start and end logits, window after window.
 ///
-/// A span is a pair of passage tokens (i, j) of one window with i ≤ j < i + `maxAnswerLength`. Its score is its start
-/// probability times its end probability, both over the whole passage:
+/// A span is a pair of passage tokens (i, j) of one window with i ≤ j < i + `maxAnswerLength`. Its score is its
+/// probability among all pairs of a start and an end that the passage's windows hold, each pair counted once:
 ///
-///     score(i, j) = max over windows w that hold i and j of exp(s[w, i] + e[w, j]) / (S · E)
-///     S = exp(s[n, CLS]) + Σ over passage tokens t of max over windows w that hold t of exp(s[w, t])
-///     E = exp(e[n, CLS]) + Σ over passage tokens t of max over windows w that hold t of exp(e[w, t])
-///     noAnswerScore = exp(s[n, CLS] + e[n, CLS]) / (S · E)
-///     n = the window whose s[n, CLS] + e[n, CLS] is least
+///     score(i, j) = max over windows w that hold i and j of exp(s[w, i] + e[w, j]) / Z
+///     noAnswerScore = N / Z,  N = min over windows of exp(s[w, CLS] + e[w, CLS])
+///     Z = N + Σ over windows of (S[w] · E[w] − exp(s[w, CLS] + e[w, CLS]))
+///           − Σ over neighbours v, w of min(S[v, v∩w] · E[v, v∩w], S[w, v∩w] · E[w, v∩w])
 ///
-/// So every token counts once in how many windows it may stand, and so does "no answer": one window that sees an
-/// answer is enough to speak against it, however many others see none. Scores of different windows can be compared,
-/// all of them together sum to at most 1, and for a passage of one window they are those of transformers'
+/// where S[w] and E[w] sum exp(s) and exp(e) over the classification token and the window's passage tokens, and
+/// S[w, v∩w] and E[w, v∩w] over the passage tokens that two neighbouring windows share. So pairs that two windows hold
+/// count once, with the window that gives them more, and so does "no answer": one window that sees an answer is
+/// enough to speak against it, however many others see none. Scores of different windows can be compared, none is
+/// above 1, and for a passage of one window they are start probability times end probability, those of transformers'
 /// question-answering pipeline.
 ///
 /// Spans are ranked by score; of equal ones the one that starts first is first, then the one that ends first. Of two
@@ -57,13 +58,10 @@ public struct SpanDecoder: Sendable {
 
   private var windowCount = 0
   private var candidates: CandidateRanking
-  /// Σ exp over the tokens that no window to come can hold.
-  private var startTotal = LogSum()
-  private var endTotal = LogSum()
-  /// The passage tokens that a window to come may hold again, and the best logits of each so far.
-  private var openTokens = 0..<0
-  private var openStarts: [Float] = []
-  private var openEnds: [Float] = []
+  /// Z without N.
+  private var total = LogSum()
+  /// The passage tokens of the window before, and their logits.
+  private var previous = (tokens: 0..<0, starts: [Float](), ends: [Float]())
   /// The classification token's logits in the window that speaks most against "no answer".
   private var noAnswer = (start: Float(0), end: Float(0), window: 0)
 
@@ -108,7 +106,7 @@ public struct SpanDecoder: Sendable {
     if windowCount == 0 || Double(start) + Double(end) < Double(noAnswer.start) + Double(noAnswer.end) {
       noAnswer = (start, end, windowCount)
     }
-    accumulate(window.passageTokens, starts: starts, ends: ends)
+    accumulate(window.passageTokens, starts: starts, ends: ends, classification: (Double(start), Double(end)))
     candidates.insert(
       starts: starts, ends: ends, firstToken: window.passageTokens.lowerBound,
       maxAnswerLength: max(options.maxAnswerLength, 1), window: windowCount)
@@ -118,15 +116,11 @@ public struct SpanDecoder: Sendable {
   /// The ranking over all windows added, of which there must be one.
   public func finish() -> SpanRanking {
     precondition(windowCount > 0, "add a window first")
-    var startTotal = startTotal
-    var endTotal = endTotal
-    for logit in openStarts { startTotal.add(logit) }
-    for logit in openEnds { endTotal.add(logit) }
-    startTotal.add(noAnswer.start)
-    endTotal.add(noAnswer.end)
-    let total = startTotal.logarithm + endTotal.logarithm
+    var total = total
+    total.add(Double(noAnswer.start) + Double(noAnswer.end))
+    let logarithm = total.logarithm
     // Of the sum, as candidates are ranked: spans that tie there must have the same score.
-    func score(_ start: Float, _ end: Float) -> Double { exp(Double(start) + Double(end) - total) }
+    func score(_ start: Float, _ end: Float) -> Double { exp(Double(start) + Double(end) - logarithm) }
 
     let noAnswerScore = score(noAnswer.start, noAnswer.end)
     var spans = merged(
@@ -149,24 +143,28 @@ public struct SpanDecoder: Sendable {
     return SpanRanking(spans: Array(spans.prefix(max(options.topK, 1))), noAnswerScore: noAnswerScore)
   }
 
-  /// Adds a window's logits to the sums, each token once with the best logit that any window gives it.
-  private mutating func accumulate(_ tokens: Range<Int>, starts: [Float], ends: [Float]) {
-    precondition(windowCount == 0 || tokens.lowerBound >= openTokens.lowerBound, "windows are added in order")
-    let closed = min(tokens.lowerBound - openTokens.lowerBound, openStarts.count)
-    if windowCount > 0 {
-      for logit in openStarts[..<closed] { startTotal.add(logit) }
-      for logit in openEnds[..<closed] { endTotal.add(logit) }
-      openStarts.removeFirst(closed)
-      openEnds.removeFirst(closed)
-    }
-    let shared = min(openStarts.count, starts.count)
-    for index in 0..<shared {
-      openStarts[index] = max(openStarts[index], starts[index])
-      openEnds[index] = max(openEnds[index], ends[index])
-    }
-    openStarts += starts[shared...]
-    openEnds += ends[shared...]
-    openTokens = tokens.lowerBound..<tokens.lowerBound + openStarts.count
+  /// Adds a window's pairs to the sum, but for "no answer" and for what the window before has already given.
+  private mutating func accumulate(
+    _ tokens: Range<Int>, starts: [Float], ends: [Float], classification: (start: Double, end: Double)
+  ) {
+    precondition(tokens.lowerBound >= previous.tokens.lowerBound, "windows are added in order")
+    let shared = min(max(previous.tokens.upperBound - tokens.lowerBound, 0), starts.count)
+    let skipped = tokens.lowerBound - previous.tokens.lowerBound
+    let before =
+      LogSum(previous.starts.dropFirst(skipped).prefix(shared)).logarithm
+      + LogSum(previous.ends.dropFirst(skipped).prefix(shared)).logarithm
+    let sharedStarts = LogSum(starts[..<shared]).logarithm
+    let sharedEnds = LogSum(ends[..<shared]).logarithm
+    let newStarts = LogSum(starts[shared...]).logarithm
+    let newEnds = LogSum(ends[shared...]).logarithm
+    total.add(classification.start + LogSum(ends[...]).logarithm)
+    total.add(LogSum(starts[...]).logarithm + classification.end)
+    total.add(sharedStarts + newEnds)
+    total.add(newStarts + sharedEnds)
+    total.add(newStarts + newEnds)
+    let again = sharedStarts + sharedEnds
+    if again > before { total.add(again + log1p(-exp(before - again))) }
+    previous = (tokens, starts, ends)
   }
 
   /// Widens a span to the words that its ends are pieces of.
@@ -224,8 +222,15 @@ private struct LogSum {
   private var largest = -Double.infinity
   private var sum = 0.0
 
-  mutating func add(_ logit: Float) {
-    let logit = Double(logit)
+  init() {}
+
+  init(_ logits: ArraySlice<Float>) {
+    for logit in logits { add(Double(logit)) }
+  }
+
+  /// Adds the exponential of a number; of −∞ that is nothing.
+  mutating func add(_ logit: Double) {
+    guard logit > -.infinity else { return }
     if logit <= largest {
       sum += exp(logit - largest)
     } else {
@@ -234,5 +239,5 @@ private struct LogSum {
     }
   }
 
-  var logarithm: Double { largest + log(sum) }
+  var logarithm: Double { sum == 0 ? -.infinity : largest + log(sum) }
 }
