@@ -45,7 +45,7 @@ struct DatasetReaderTests {
         """
         {"id": "a", "question": "Who?", "context": "One."}
 
-        {"context": "Two.", "answers": [{"text": "Two", "answer_start": 0}], "id": "b", "question": "What?", "more": [{}]}
+        {"context": "Two.", "answers": [{"text": "Two", "answer_start": 0}], "id": "b", "question": "?", "more": [{}]}
         """.utf8), name: "data.jsonl")
     #expect(try reader.next()?.questions.first?.id == "a")
     let second = try #require(try reader.next())
@@ -103,8 +103,8 @@ struct DatasetReaderTests {
     }
     #expect(throws: DatasetError.self) { try DatasetReader(path: "/nonexistent/data.json") }
     let whole = Array(
-      #"{"data":[{"title":"T","paragraphs":[{"context":"c","qas":[{"id":"q","question":"?","answers":[{"text":"c","answer_start":0}]}]}]}]}"#
-        .utf8)
+      #"{"data":[{"title":"T","paragraphs":[{"context":"c","qas":[{"id":"q","question":"?","answers":"#.utf8)
+      + Array(#"[{"text":"c","answer_start":0}]}]}]}]}"#.utf8)
     // Cut anywhere, and with any byte changed, it is read or refused.
     var generator = SeededGenerator(state: 1)
     var refused = 0

@@ -247,7 +247,9 @@ private struct Fixture {
     let noAnswerScore = exp(noAnswer.start + noAnswer.end) / total
     var ranked: [(tokens: ClosedRange<Int>?, score: Double, window: Int)] =
       spans
-      .sorted { (-$0.value.sum, $0.key.lowerBound, $0.key.upperBound) < (-$1.value.sum, $1.key.lowerBound, $1.key.upperBound) }
+      .sorted {
+        (-$0.value.sum, $0.key.lowerBound, $0.key.upperBound) < (-$1.value.sum, $1.key.lowerBound, $1.key.upperBound)
+      }
       .prefix(options.topK)
       .map { ($0.key, exp($0.value.sum) / total, $0.value.window) }
     if options.handleImpossibleAnswer {

@@ -69,7 +69,9 @@ struct JSONScanner {
   func integer() throws(JSONFailure) -> Int {
     let start = offset
     let text = try number()
-    guard let value = Int(text) else { throw JSONFailure(offset: start, reason: "\(text.prefix(40)) is not an integer") }
+    guard let value = Int(text) else {
+      throw JSONFailure(offset: start, reason: "\(text.prefix(40)) is not an integer")
+    }
     return value
   }
 

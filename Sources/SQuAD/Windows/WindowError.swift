@@ -21,7 +21,7 @@ public enum WindowError: Error, Equatable, CustomStringConvertible {
       "\(name) is \(value): give at least \(least)"
     case .windowTooSmall(let maxSequenceLength, let questionTokens):
       """
-      a window of \(maxSequenceLength) tokens has no room for the passage beside a question of \(questionTokens) tokens \
+      a window of \(maxSequenceLength) tokens has no room for the passage beside a question of \(questionTokens) \
       and \(Window.specialTokenCount) special ones: raise the window's length or ask a shorter question
       """
     case .strideLeavesNoProgress(let docStride, let room):
