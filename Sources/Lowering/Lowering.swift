@@ -6,6 +6,7 @@ struct Lowering {
   private let model: Model
   private var graph: WorkGraph
   private let requested: RequestedOutputs
+  private let expansion: PassReport
 
   private static let passes: [any Pass.Type] = [
     ConstantFolding.self, ShapeArithmetic.self, IdentityRemoval.self, MaskRecognition.self, LayerNormRecognition.self,
@@ -15,12 +16,16 @@ struct Lowering {
   init(_ model: Model) throws(LoweringError) {
     self.model = model
     requested = try RequestedOutputs(model.graph.outputs)
-    graph = try WorkGraph(model, outputs: requested.names)
+    let fused = FusedOperators(expandedIn: model.graph)
+    graph = try WorkGraph(fused.graph, opset: Int(clamping: model.opsetImports[""] ?? 0), outputs: requested.names)
+    expansion = PassReport(
+      name: "fused operators", summary: "ONNX Runtime's fused operators become the nodes that they stand for",
+      counts: fused.counts, nodesBefore: model.graph.nodes.count, nodesAfter: graph.nodes.count)
   }
 
   func run() throws(LoweringError) -> LoweredModel {
     var graph = graph
-    var reports: [PassReport] = []
+    var reports = [expansion]
     for pass in Self.passes {
       let before = graph.nodes.count
       var counts: [String: Int] = [:]
@@ -77,19 +82,18 @@ enum RequestedOutputs {
 }
 
 extension WorkGraph {
-  /// A model's graph as far as the given outputs need it, with what is known of its values.
-  init(_ model: Model, outputs names: [String]) throws(LoweringError) {
-    let roles = try InputRoles(model.graph.inputs)
-    let opset = Int(clamping: model.opsetImports[""] ?? 0)
-    var facts = roles.facts(model.graph.inputs)
-    for (name, tensor) in model.graph.initializers { facts[name] = Fact(tensor) }
+  /// A graph as far as the given outputs need it, with what is known of its values.
+  init(_ source: Graph, opset: Int, outputs names: [String]) throws(LoweringError) {
+    let roles = try InputRoles(source.inputs)
+    var facts = roles.facts(source.inputs)
+    for (name, tensor) in source.initializers { facts[name] = Fact(tensor) }
     let evaluator = FactEvaluator(opset: opset)
-    for node in model.graph.nodes {
+    for node in source.nodes {
       let outputs = evaluator.outputs(of: node, inputs: node.inputs.map { $0.isEmpty ? nil : facts[$0] ?? .unknown })
       for (name, fact) in zip(node.outputs, outputs) where !name.isEmpty { facts[name] = fact }
     }
     self.init(
-      nodes: model.graph.nodes.map { WorkNode($0) }, constants: model.graph.initializers, facts: facts, inputs: roles,
+      nodes: source.nodes.map { WorkNode($0) }, constants: source.initializers, facts: facts, inputs: roles,
       outputs: names.map { ($0, $0) }, opset: opset, batch: roles.batch, sequence: roles.sequence)
     removeDeadNodes()
   }

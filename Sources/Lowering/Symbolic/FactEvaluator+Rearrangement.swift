@@ -217,11 +217,13 @@ extension FactEvaluator {
       steps.allSatisfy({ $0 == 1 })
     else { return unknown }
     var result = Fact(type: data.type, shape: shape, content: data.content)
-    // A short list of positions is cut at the sequence's length, which is no number.
-    if starts.constants == nil || ends.constants == nil || shape.count > 1, case .elements = data.content,
-      let ramp = data.ramp
-    {
-      result.content = .ramp(axis: ramp.axis, start: ramp.start)
+    // A short list of positions, or of equal numbers, is cut at the sequence's length, which is no number.
+    if starts.constants == nil || ends.constants == nil || shape.count > 1, case .elements(let elements) = data.content {
+      if let first = elements.first, elements.allSatisfy({ $0 == first }) {
+        result.content = .uniform(first)
+      } else if let ramp = data.ramp {
+        result.content = .ramp(axis: ramp.axis, start: ramp.start)
+      }
     }
     for (index, axis) in axes.enumerated() {
       guard let axis = Self.axis(axis, rank: shape.count), var target = result.shape,
