@@ -23,8 +23,8 @@ run: build
 	@printf 'Answer:   '
 	@$$($(SWIFT) build -c release --show-bin-path)/spanqa answer --question "$(QUESTION)" --passage "$(PASSAGE)"
 
-PASSAGE = The Amazon rainforest covers most of the Amazon basin of South America, an area of 7,000,000 square kilometres, of which 5,500,000 are covered by the rainforest.
-QUESTION = How many square kilometres does the rainforest cover?
+PASSAGE = The Amazon basin encompasses 7,000,000 square kilometres, of which 5,500,000 are covered by the rainforest. The majority of the forest is contained within Brazil, with 60% of the rainforest, followed by Peru with 13%.
+QUESTION = Which country contains most of the rainforest?
 
 build: packages
 	$(SWIFT) build -c release --product spanqa

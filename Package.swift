@@ -62,6 +62,8 @@ let package = Package(
     .testTarget(name: "SQuADTests", dependencies: ["SQuAD", "WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "WordPieceTests", dependencies: ["WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
+    .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
+    .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(name: "LoweringTests", dependencies: ["Lowering", "Encoder", "ONNX"], exclude: ["Goldens"]),

@@ -51,22 +51,14 @@ extension PackedInt8Matrix {
   /// The integers of several matrices with the same inputs, their outputs side by side; `nil` where they are not all quantised, with
   /// activations quantised in the same way.
   fileprivate init?(_ weights: [DistilBERT.Weights]) {
+    let parts = weights.compactMap(\.integerColumns)
     guard let first = weights.first, let activation = first.activation, first.inputs <= Self.largestK,
-      weights.allSatisfy({ $0.activation == activation && $0.integers != nil })
+      weights.allSatisfy({ $0.activation == activation }), parts.count == weights.count
     else { return nil }
-    let columns = weights.flatMap { weights in (0..<weights.outputs).map { (weights, $0) } }
-    let quantizations = columns.map { weights, output in weights.channel(of: output) }
-    let integers = weights.map { $0.integers ?? [] }
-    var owners: [Int] = []
-    for (index, weights) in weights.enumerated() { owners += Array(repeating: index, count: weights.outputs) }
+    let channels = weights.flatMap { weights in (0..<weights.outputs).map(weights.channel) }
     self.init(
-      k: first.inputs, n: columns.count, scales: quantizations.map(\.scale), zeroPoints: quantizations.map(\.zeroPoint),
-      activation: ActivationQuantization(activation)
-    ) { row, column in
-      let (weights, output) = columns[column]
-      let index = weights.layout == .inputsByOutputs ? row * weights.outputs + output : output * weights.inputs + row
-      return integers[owners[column]][index]
-    }
+      k: first.inputs, parts: parts, scales: channels.map(\.scale), zeroPoints: channels.map(\.zeroPoint),
+      activation: ActivationQuantization(activation))
   }
 }
 
@@ -81,17 +73,15 @@ extension PackedInt8Matrix.ActivationQuantization {
 }
 
 extension DistilBERT.Weights {
-  /// The stored integers as signed bytes (unsigned ones less 128); `nil` for float weights.
-  fileprivate var integers: [Int8]? {
-    guard quantization != nil else { return nil }
-    switch values.elementType {
-    case .int8: return values.bytes.withUnsafeBytes { $0.map { Int8(bitPattern: $0) } }
-    case .uint8: return values.bytes.withUnsafeBytes { $0.map { Int8(bitPattern: $0 ^ 0x80) } }
-    case .float32, .float16, .bfloat16: return nil
-    }
+  /// The stored integers; `nil` for float weights.
+  fileprivate var integerColumns: PackedInt8Matrix.Columns? {
+    guard quantization != nil, values.elementType == .int8 || values.elementType == .uint8 else { return nil }
+    return PackedInt8Matrix.Columns(
+      count: outputs, isTransposed: layout == .outputsByInputs, isUnsigned: values.elementType == .uint8,
+      withBytes: { [bytes = values.bytes] body in bytes.withUnsafeBytes(body) })
   }
 
-  /// An output's scale, and its zero point for `integers`.
+  /// An output's scale, and its zero point for signed integers.
   fileprivate func channel(of output: Int) -> (scale: Float, zeroPoint: Int32) {
     guard let quantization else { return (1, 0) }
     let channel = quantization.scales.count == 1 ? 0 : output

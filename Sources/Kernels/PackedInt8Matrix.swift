@@ -39,15 +39,33 @@ public struct PackedInt8Matrix: Sendable {
   /// The bytes of the packed weights.
   public var byteCount: Int { panels.count }
 
-  /// Packs `[k, n]` weights.
+  /// Integers of some of a matrix's columns, as a file holds them.
+  public struct Columns: Sendable {
+    public let count: Int
+    /// Whether the bytes are `[count, k]` instead of `[k, count]`.
+    public let isTransposed: Bool
+    /// Whether they are unsigned; 128 is then taken from each, and is to be taken from the zero points too.
+    public let isUnsigned: Bool
+    let withBytes: @Sendable ((UnsafeRawBufferPointer) -> Void) -> Void
+
+    public init(
+      count: Int, isTransposed: Bool, isUnsigned: Bool,
+      withBytes: @escaping @Sendable ((UnsafeRawBufferPointer) -> Void) -> Void
+    ) {
+      self.count = count
+      self.isTransposed = isTransposed
+      self.isUnsigned = isUnsigned
+      self.withBytes = withBytes
+    }
+  }
+
+  /// Packs a `[k, n]` matrix from parts that stand side by side.
   ///
-  /// - Parameters:
-  ///   - scales, zeroPoints: one a column.
-  ///   - weight: the signed integer of a row and column.
+  /// - Parameter scales, zeroPoints: one a column.
   public init(
-    k: Int, n: Int, scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization,
-    weight: (_ row: Int, _ column: Int) -> Int8
+    k: Int, parts: [Columns], scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization
   ) {
+    let n = parts.reduce(0) { $0 + $1.count }
     precondition(k <= Self.largestK && scales.count == n && zeroPoints.count == n)
     self.k = k
     self.n = n
@@ -55,24 +73,38 @@ public struct PackedInt8Matrix: Sendable {
     let paddedK = (k + 3) / 4 * 4
     self.paddedK = paddedK
     let width = Self.panelWidth
-    let panelCount = (n + width - 1) / width
-    var sums = [Int32](repeating: 0, count: n)
-    panels = AlignedBuffer(count: panelCount * width * paddedK) { destination in
-      destination.update(repeating: 0, count: panelCount * width * paddedK)
-      for column in 0..<n {
-        let panel = destination + column / width * width * paddedK + column % width * 4
-        var sum: Int32 = 0
-        for row in 0..<k {
-          let value = weight(row, column)
-          panel[row / 4 * width * 4 + row % 4] = value
-          sum += Int32(value)
+    let panelBytes = (n + width - 1) / width * width * paddedK
+    panels = AlignedBuffer(count: panelBytes) { destination in
+      destination.update(repeating: 0, count: panelBytes)
+      var first = 0
+      for part in parts {
+        part.withBytes { bytes in
+          let flip: UInt8 = part.isUnsigned ? 0x80 : 0
+          let (rowStep, columnStep) = part.isTransposed ? (1, k) : (part.count, 1)
+          for row in 0..<k {
+            for column in 0..<part.count {
+              let value = Int8(bitPattern: bytes[row * rowStep + column * columnStep] ^ flip)
+              let (panel, place) = ((first + column) / width, (first + column) % width)
+              destination[panel * width * paddedK + (row / 4 * width + place) * 4 + row % 4] = value
+            }
+          }
         }
-        sums[column] = sum
+        first += part.count
       }
     }
     self.scales = AlignedBuffer(count: n) { $0.update(from: scales, count: n) }
     let storedZero = activation.storedZero
-    offsets = AlignedBuffer(count: n) { for column in 0..<n { $0[column] = storedZero * sums[column] } }
+    let packed = panels.pointer
+    offsets = AlignedBuffer(count: n) { destination in
+      for column in 0..<n {
+        var sum: Int32 = 0
+        for group in 0..<paddedK / 4 {
+          let four = packed + column / width * width * paddedK + (group * width + column % width) * 4
+          sum += Int32(four[0]) + Int32(four[1]) + Int32(four[2]) + Int32(four[3])
+        }
+        destination[column] = storedZero * sum
+      }
+    }
     self.zeroPoints =
       zeroPoints.allSatisfy { $0 == 0 } ? nil : AlignedBuffer(count: n) { $0.update(from: zeroPoints, count: n) }
   }

@@ -1,3 +1,5 @@
+import Encoder
+
 /// How a model is run. Unlike `Options`, these are settled when it is loaded.
 public struct EngineOptions: Sendable {
   /// How many threads compute; `nil`: as many as this process may use (its processor affinity and its container's limit,
@@ -8,8 +10,12 @@ public struct EngineOptions: Sendable {
   /// computed together. Bounds the memory that computing needs.
   public var tokenBudget: Int
 
-  public init(threads: Int? = nil, tokenBudget: Int = 3072) {
+  /// In which numbers linear layers compute.
+  public var precision: Precision
+
+  public init(threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072) {
     self.threads = threads
+    self.precision = precision
     self.tokenBudget = tokenBudget
   }
 }

@@ -20,6 +20,9 @@ struct ModelOption: ParsableArguments {
   @Option(help: "How many threads compute. Without it: as many as this process may use.")
   var threads: Int?
 
+  @Option(help: "In which numbers linear layers compute: auto (as the file has them), float32 or int8.")
+  var precision = Precision.automatic
+
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1 on") }
   }
@@ -45,5 +48,7 @@ struct ModelOption: ParsableArguments {
     return try Tokenizer(folder: folder)
   }
 
-  var engine: EngineOptions { EngineOptions(threads: threads) }
+  var engine: EngineOptions { EngineOptions(threads: threads, precision: precision) }
 }
+
+extension Precision: ExpressibleByArgument {}

@@ -87,8 +87,18 @@ struct Int8KernelTests {
     let zeroPoints: [Int32] = (0..<n).map { $0 % 3 == 0 ? 0 : Int32($0 % 11) - 5 }
     var weights = [Int8](repeating: 0, count: k * n)
     for row in 0..<k { for column in 0..<n { weights[row * n + column] = weight(row, column) } }
+    // In two parts, stored in the two ways that files use.
+    let split = n / 2
+    let left = (0..<k).flatMap { row in weights[row * n..<row * n + split] }
+    let right = (split..<n).flatMap { column in (0..<k).map { weights[$0 * n + column] } }
     let matrix = PackedInt8Matrix(
-      k: k, n: n, scales: scales, zeroPoints: zeroPoints, activation: activation, weight: { weights[$0 * n + $1] })
+      k: k,
+      parts: [
+        .init(count: split, isTransposed: false, isUnsigned: false, withBytes: { left.withUnsafeBytes($0) }),
+        .init(
+          count: n - split, isTransposed: true, isUnsigned: true,
+          withBytes: { body in right.map { UInt8(bitPattern: $0) ^ 0x80 }.withUnsafeBytes(body) }),
+      ], scales: scales, zeroPoints: zeroPoints, activation: activation)
 
     func run(_ set: KernelSet, _ epilogue: KernelSet.Epilogue) -> [Float] {
       var result = [Float](repeating: 0, count: m * n)

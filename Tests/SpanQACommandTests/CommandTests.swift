@@ -1,0 +1,187 @@
+import Foundation
+import Testing
+
+/// The command as a person runs it: the built program, its output, its errors, its exit codes.
+struct CommandTests {
+  static let passage = "The forest is in Brazil, with 60% of it, followed by Peru with 13%."
+
+  @Test func answersFromEverySource() throws {
+    let question = ["answer", "--question", "How much is in Peru?"]
+    #expect(try run(question + ["--passage", Self.passage]).output == "13%\n")
+    #expect(try run(question, input: Data(Self.passage.utf8)).output == "13%\n")
+    #expect(try run(question + ["--passage-file", "-"], input: Data(Self.passage.utf8)).output == "13%\n")
+    try withFolder { folder in
+      let file = folder.appending(path: "passage.txt")
+      try Data(Self.passage.utf8).write(to: file)
+      #expect(try run(question + ["--passage-file", file.path]).output == "13%\n")
+    }
+  }
+
+  @Test func json() throws {
+    struct Printed: Decodable {
+      struct Span: Decodable {
+        var answer: String
+        var start, end: Int
+        var score: Double
+      }
+      var answer: String
+      var start, end: Int
+      var score, no_answer_score: Double
+      var alternatives: [Span]
+    }
+    let passage = "🎉 " + Self.passage
+    let result = try run([
+      "answer", "--question", "How much is in Peru?", "--passage", passage, "--json", "--top-k", "3",
+    ])
+    let printed = try JSONDecoder().decode(Printed.self, from: Data(result.output.utf8))
+    #expect(printed.answer == "13%" && printed.alternatives.count == 2)
+    let scalars = Array(passage.unicodeScalars)[printed.start..<printed.end]
+    #expect(String(String.UnicodeScalarView(scalars)) == "13%")
+  }
+
+  @Test func tokens() throws {
+    #expect(
+      try run(["tokenize", "--json", "Zürich, 🎉!"]).output
+        == #"{"ids": [10204, 1010, 100, 999], "tokens": ["zurich", ",", "[UNK]", "!"], "offsets": [[0, 6], [6, 7], [8, 9], [9, 10]]}"#
+        + "\n")
+    let lines = try run(["tokenize", "--jsonl", "-"], input: Data("\"a b\"\n\"\"\n".utf8)).output
+    #expect(
+      lines == """
+        {"ids": [1037, 1038], "tokens": ["a", "b"], "offsets": [[0, 1], [2, 3]]}
+        {"ids": [], "tokens": [], "offsets": []}
+
+        """)
+    let special = try run(["tokenize", "--json", "--special", "a"]).output
+    #expect(special.contains(#"["[CLS]", "a", "[SEP]"]"#))
+  }
+
+  @Test func logitsKeepTheShapeOfTheBatch() throws {
+    let batch = #"{"input_ids": [[101, 2040, 102, 0], [0, 101, 2040, 102]], "attention_mask": [[1, 1, 1, 0], [0, 1, 1, 1]]}"#
+    let result = try run(["logits", "--input", "-"], input: Data(batch.utf8))
+    let rows = try JSONDecoder().decode([String: [[Float?]]].self, from: Data(result.output.utf8))
+    #expect(Set(rows.keys) == ["start_logits", "end_logits"])
+    for values in rows.values {
+      #expect(values.map { $0.map { $0 != nil } } == [[true, true, true, false], [false, true, true, true]])
+    }
+    try withFolder { folder in
+      let file = folder.appending(path: "out.json").path
+      _ = try run(["logits", "--input", "-", "--output", file], input: Data(batch.utf8))
+      #expect(try String(contentsOfFile: file, encoding: .utf8) == result.output)
+    }
+  }
+
+  @Test func modelSaysWhatItIs() throws {
+    let text = try run(["model", "--passes"]).output
+    for fact in ["layers", "6", "hidden", "384", "int8 per channel", "input_ids", "attention"] {
+      #expect(text.contains(fact))
+    }
+    let json = try run(["model", "--json"]).output
+    let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+    #expect(object?["vocabulary"] as? Int == 30522)
+  }
+
+  @Test func helpIsForPeople() throws {
+    for arguments in [["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["model", "--help"]] {
+      let result = try run(arguments)
+      #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))
+    }
+  }
+
+  /// Each bad input is one line on standard error, nothing on standard output, and its exit code.
+  @Test func badInput() throws {
+    try withFolder { folder in
+      func write(_ bytes: Data, _ name: String) throws -> String {
+        let file = folder.appending(path: name)
+        try FileManager.default.createDirectory(
+          at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try bytes.write(to: file)
+        return file.path
+      }
+      let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      let resources = package.appending(path: "Sources/CDefaultModel/Resources")
+      let model = try Data(contentsOf: resources.appending(path: "model.onnx"))
+      let vocabulary = try Data(contentsOf: resources.appending(path: "vocab.txt"))
+      let truncated = try write(model.prefix(model.count / 2), "truncated/model.onnx")
+      let json = try write(Data(#"{"model": "of course"}"#.utf8), "json/model.onnx")
+      let bare = try write(model, "bare/deep/model.onnx")
+      let wrongVocabulary = try write(model, "wrong/model.onnx")
+      _ = try write(vocabulary.prefix(vocabulary.count / 2), "wrong/vocab.txt")
+      let latin1 = try write(Data([0x63, 0x61, 0x66, 0xe9]), "latin1.txt")
+
+      let answer = ["answer", "--question", "Who?", "--passage", "Anna sang.", "--model"]
+      let cases: [(arguments: [String], input: Data, code: Int32, says: String)] = [
+        (answer + [truncated], Data(), 1, "model.onnx"),
+        (answer + [json], Data(), 1, "model.onnx"),
+        (answer + [bare], Data(), 1, "vocab.txt"),
+        (answer + [wrongVocabulary], Data(), 1, "vocab"),
+        (answer + [folder.path + "/nowhere"], Data(), 1, "no such file or folder"),
+        (answer + [folder.path], Data(), 1, "holds no .onnx file"),
+        (["answer", "--question", "", "--passage", "Anna sang."], Data(), 1, "question"),
+        (["answer", "--question", "Who?", "--passage", ""], Data(), 1, "passage"),
+        (["answer", "--question", "Who?"], Data(), 1, "passage"),
+        (["answer", "--question", "Who is it?", "--passage", "Anna.", "--max-sequence-length", "5"], Data(), 1, "window"),
+        (["answer", "--question", "Who?"], Data([0x61, 0xff, 0x62]), 1, "UTF-8"),
+        (["answer", "--question", "Who?", "--passage-file", latin1], Data(), 1, "UTF-8"),
+        (["answer", "--question", "Who?", "--passage-file", "/nowhere"], Data(), 1, "/nowhere"),
+        (["logits", "--input", "-"], Data("{}".utf8), 1, "input_ids"),
+        (["logits", "--input", "-"], Data(#"{"input_ids": [[99999999]]}"#.utf8), 1, "vocabulary"),
+        (["logits", "--input", "-"], Data(#"{"input_ids": [[1, 2]], "attention_mask": [[1]]}"#.utf8), 1, "attention_mask"),
+        (["tokenize", "--jsonl", "-"], Data("not json\n".utf8), 1, "line 1"),
+        (["answer", "--passage", "Anna sang."], Data(), 2, "--question"),
+        (["answer", "--question", "Who?", "--passage", "a", "--top-k", "0"], Data(), 2, "--top-k"),
+        (["answer", "--question", "Who?", "--passage", "a", "--passage-file", "b"], Data(), 2, "--passage"),
+        (["tokenize"], Data(), 2, "--jsonl"),
+        (["sing"], Data(), 2, "sing"),
+      ]
+      for item in cases {
+        let result = try run(item.arguments, input: item.input)
+        #expect(result.code == item.code, "\(item.arguments): \(result)")
+        #expect(result.output.isEmpty, "\(item.arguments): \(result)")
+        #expect(result.errors.hasPrefix("spanqa: ") && result.errors.contains(item.says), "\(item.arguments): \(result)")
+        #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(item.arguments): \(result)")
+      }
+      let unknownSet = try run(answer.dropLast(), environment: ["SPANQA_KERNELS": "abacus"])
+      #expect(unknownSet.code == 1 && unknownSet.errors.contains("abacus") && unknownSet.errors.contains("portable"))
+    }
+  }
+
+  // MARK: Running
+
+  struct Result {
+    var output, errors: String
+    var code: Int32
+  }
+
+  private func run(
+    _ arguments: some Collection<String>, input: Data = Data(), environment: [String: String] = [:]
+  ) throws -> Result {
+    // The tests' own program lies beside the command.
+    let folder = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
+    let process = Process()
+    process.executableURL = [folder, Bundle.main.bundleURL].map { $0.appending(path: "spanqa") }
+      .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+    process.arguments = Array(arguments)
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let (standardInput, output, errors) = (Pipe(), Pipe(), Pipe())
+    process.standardInput = standardInput
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    try? standardInput.fileHandleForWriting.write(contentsOf: input)
+    try standardInput.fileHandleForWriting.close()
+    let printed = try output.fileHandleForReading.readToEnd() ?? Data()
+    let complained = try errors.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    return Result(
+      output: String(decoding: printed, as: UTF8.self), errors: String(decoding: complained, as: UTF8.self),
+      code: process.terminationStatus)
+  }
+
+  private func withFolder(_ body: (URL) throws -> Void) throws {
+    let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "spanqa-command-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try body(folder)
+  }
+}
