@@ -41,7 +41,6 @@ let package = Package(
 
     // Models.
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
-    .target(name: "Interpreter", dependencies: ["ONNX"]),
     .target(name: "Encoder", dependencies: ["Kernels"]),
     .target(name: "ONNX", dependencies: ["CONNXProto"]),
 

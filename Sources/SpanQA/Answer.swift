@@ -3,8 +3,8 @@ public struct Answer: Sendable, Equatable {
   /// The ranked spans, best first: at least one, at most `Options.topK`.
   public let spans: [Span]
 
-  /// The probability that the passage holds no answer, as the model's classification token tells it: start probability × end
-  /// probability of that token, the least over the passage's windows. Means little for a model that was not trained for it.
+  /// The probability that the passage holds no answer, as the model's classification token tells it: the least over the passage's
+  /// windows (`SpanDecoder` has the formula). Means little for a model that was not trained for it.
   public let noAnswerScore: Double
 
   /// The best span.
@@ -18,7 +18,7 @@ public struct Answer: Sendable, Equatable {
   public var range: Range<String.Index> { best.range }
   /// The same place counted in Unicode scalars, which is what Python calls characters.
   public var scalarRange: Range<Int> { best.scalarRange }
-  /// The answer's probability: start probability × end probability.
+  /// The answer's probability among all spans of the passage.
   public var score: Double { best.score }
   public var startLogit: Float { best.startLogit }
   public var endLogit: Float { best.endLogit }
@@ -32,7 +32,8 @@ extension Answer {
     public let range: Range<String.Index>
     /// `range` in Unicode scalars from the passage's start.
     public let scalarRange: Range<Int>
-    /// Start probability × end probability, over all windows of the passage.
+    /// The span's probability among all spans of the passage: for one window, start probability × end probability (`SpanDecoder` has
+    /// the formula for several).
     public let score: Double
     /// The model's raw output for the span's first token.
     public let startLogit: Float

@@ -15,7 +15,7 @@ struct Job {
     self.index = index
     self.windows = windows
     self.passage = passage
-    decoder = SpanDecoder(passage: passage.encoding, options: options.decoding)
+    decoder = SpanDecoder(passage: passage.encoding, text: passage.text, options: options.decoding)
   }
 
   /// The next window to compute; `nil` when all are handed out.

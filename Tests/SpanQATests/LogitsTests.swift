@@ -29,24 +29,35 @@ struct LogitsTests {
     #expect(compared > 0 && worst <= 1e-4)
   }
 
+  /// The same file in int8. ONNX Runtime quantises activations by the tensor, we by the row, so the two are different roundings of the
+  /// same weights: each is held against the float32 model, which ours must be nearer to.
   @Test func quantized() throws {
-    let (golden, _, expected) = try LogitsGolden.read()
+    let (golden, float32, runtime) = try LogitsGolden.read()
     let encoder = try Shared.int8.get().encoder
-    var (worst, same) = (Float(0), 0)
+    func error(_ found: [Float], _ exact: [Float]) -> Float {
+      let range = (exact.max() ?? 0) - (exact.min() ?? 0)
+      return zip(found, exact).reduce(0) { max($0, abs($1.0 - $1.1)) } / range
+    }
+    var (ours, theirs, apart, same) = ([Float](), [Float](), [Float](), 0)
     for (index, window) in golden.windows.enumerated() {
       let output = try encoder.forward(PackedBatch([window.ids]))
       let (start, end) = (output.column(0, ofSequence: 0), output.column(1, ofSequence: 0))
-      if index < expected.count {
-        let values = expected[index]
-        let range = (values.max() ?? 0) - (values.min() ?? 0)
-        worst = zip(start + end, values).reduce(worst) { max($0, abs($1.0 - $1.1) / range) }
+      if index < golden.float32Windows {
+        ours.append(error(start + end, float32[index]))
+        theirs.append(error(runtime[index], float32[index]))
+        apart.append(error(start + end, runtime[index]))
       }
       if bestSpan(window.ids, start, end) == window.span { same += 1 }
     }
+    let (worst, worstRuntime) = (ours.max() ?? 1, theirs.max() ?? 0)
     print(
-      "logits, int8: largest difference \(worst) of the range; \(same) of \(golden.windows.count) best spans the same")
-    #expect(worst > 0 && worst <= 0.05)
-    #expect(Double(same) >= 0.95 * Double(golden.windows.count))
+      """
+      logits, int8, of the logits' range: ours to float32 \(worst), ONNX Runtime's to float32 \(worstRuntime), \
+      between the two \(apart.max() ?? 0); \(same) of \(golden.windows.count) best spans as ONNX Runtime's int8
+      """)
+    #expect(ours.count == golden.float32Windows && worst > 0)
+    #expect(worst <= 0.07 && worst < worstRuntime)
+    #expect(Double(same) >= 0.88 * Double(golden.windows.count))
   }
 
   /// As `make_logits.py` finds it.

@@ -59,15 +59,20 @@ struct PipelineTests {
       question: answerer.tokenizer.encode(request.question), passage: passage.encoding,
       classificationID: answerer.tokenizer.classificationID, separatorID: answerer.tokenizer.separatorID,
       options: Options().windowing)
-    var best: RankedSpan?
+    // As the pipeline does: every window's best five by itself; those that read the same are one, their scores added.
+    var scores: [String: (span: RankedSpan, score: Double)] = [:]
     for window in windows {
       let output = try answerer.encoder.forward(PackedBatch([window.ids]))
-      var decoder = SpanDecoder(passage: passage.encoding, options: Options().decoding)
+      var decoder = SpanDecoder(
+        passage: passage.encoding, text: passage.text, options: Options(topK: 5).decoding)
       decoder.add(
         window, startLogits: output.column(0, ofSequence: 0), endLogits: output.column(1, ofSequence: 0))
-      if let span = decoder.finish().spans.first, span.score > best?.score ?? 0 { best = span }
+      for span in decoder.finish().spans {
+        let text = passage.text[passage.range(utf8: span.utf8Range)].lowercased()
+        scores[text, default: (span, 0)].score += span.score
+      }
     }
-    let range = best?.utf8Range ?? 0..<0
+    let range = scores.values.max { $0.score < $1.score }?.span.utf8Range ?? 0..<0
     return (
       passage.offsets.scalarOffset(utf8: range.lowerBound), passage.offsets.scalarOffset(utf8: range.upperBound)
     )

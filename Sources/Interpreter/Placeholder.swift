@@ -1,1 +1,0 @@
-// Sources of this target are on their way.
