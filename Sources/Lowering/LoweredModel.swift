@@ -17,6 +17,9 @@ public struct LoweredModel: Sendable {
   public var inputs: Inputs
   /// The graph's outputs by their meaning.
   public var outputs: Outputs
+  /// Values that the file quantises elsewhere than at a linear layer's input, by name: the encoder takes them as they were
+  /// before, so that it differs from the file by their rounding.
+  public var valuesTakenAsFloat: [String]
 
   /// The names of a graph's inputs.
   public struct Inputs: Sendable, Equatable {
@@ -24,6 +27,8 @@ public struct LoweredModel: Sendable {
     public var inputIDs: String
     /// `[batch, sequence]`, 1 for tokens and 0 for padding; `nil` where the graph attends to everything.
     public var attentionMask: String?
+    /// Whether the graph takes the mask as the number of its ones: it is the mask only where the ones come first.
+    public var maskIsLength = false
     /// `[batch, sequence]`, rows of the token-type table; `nil` for DistilBERT.
     public var tokenTypes: String?
     /// Inputs that no output depends on.
@@ -52,7 +57,7 @@ public struct LoweredModel: Sendable {
 
   init(
     model: DistilBERT, passes: [PassReport], opset: Int64, producer: String, weightPrecision: String, inputs: Inputs,
-    outputs: Outputs
+    outputs: Outputs, valuesTakenAsFloat: [String]
   ) {
     self.model = model
     self.passes = passes
@@ -61,6 +66,7 @@ public struct LoweredModel: Sendable {
     self.weightPrecision = weightPrecision
     self.inputs = inputs
     self.outputs = outputs
+    self.valuesTakenAsFloat = valuesTakenAsFloat
   }
 }
 

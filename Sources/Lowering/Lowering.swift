@@ -7,19 +7,23 @@ struct Lowering {
   private var graph: WorkGraph
   private let requested: RequestedOutputs
   private let expansion: PassReport
+  private let takesMaskAsLength: Bool
 
   private static let passes: [any Pass.Type] = [
-    ConstantFolding.self, ShapeArithmetic.self, IdentityRemoval.self, MaskRecognition.self, LayerNormRecognition.self,
-    LinearRecognition.self, GELURecognition.self, AttentionRecognition.self, EmbeddingRecognition.self,
+    ConstantFolding.self, ShapeArithmetic.self, IdentityRemoval.self, MaskRecognition.self,
+    QuantizationRecognition.self, LayerNormRecognition.self, LinearRecognition.self, GELURecognition.self,
+    AttentionRecognition.self, EmbeddingRecognition.self,
   ]
 
   init(_ model: Model) throws(LoweringError) {
     self.model = model
     requested = try RequestedOutputs(model.graph.outputs)
-    let fused = FusedOperators(expandedIn: model.graph)
-    graph = try WorkGraph(fused.graph, opset: Int(clamping: model.opsetImports[""] ?? 0), outputs: requested.names)
+    let fused: FusedOperators
+    (graph, fused) = try WorkGraph.expanding(
+      model.graph, opset: Int(clamping: model.opsetImports[""] ?? 0), outputs: requested.names)
+    takesMaskAsLength = fused.takesMaskAsLength
     expansion = PassReport(
-      name: "fused operators", summary: "ONNX Runtime's fused operators become the nodes that they stand for",
+      name: "fused operators", summary: "fused and quantised operators become the nodes that they stand for",
       counts: fused.counts, nodesBefore: model.graph.nodes.count, nodesAfter: graph.nodes.count)
   }
 
@@ -45,9 +49,9 @@ struct Lowering {
       producer: [model.producerName, model.producerVersion].filter { !$0.isEmpty }.joined(separator: " "),
       weightPrecision: WeightPrecision.describe(encoder),
       inputs: LoweredModel.Inputs(
-        inputIDs: roles.inputIDs, attentionMask: mask, tokenTypes: types,
+        inputIDs: roles.inputIDs, attentionMask: mask, maskIsLength: takesMaskAsLength, tokenTypes: types,
         unused: model.graph.inputs.map(\.name).filter { !used.contains($0) }),
-      outputs: outputs)
+      outputs: outputs, valuesTakenAsFloat: graph.valuesTakenAsFloat)
   }
 
   /// The inputs that the outputs depend on.
@@ -82,19 +86,29 @@ enum RequestedOutputs {
 }
 
 extension WorkGraph {
-  /// A graph as far as the given outputs need it, with what is known of its values.
-  init(_ source: Graph, opset: Int, outputs names: [String]) throws(LoweringError) {
+  /// A graph as far as the given outputs need it, fused operators written out, with what is known of its values.
+  static func expanding(
+    _ source: Graph, opset: Int, outputs names: [String]
+  ) throws(LoweringError) -> (WorkGraph, FusedOperators) {
     let roles = try InputRoles(source.inputs)
     var facts = roles.facts(source.inputs)
-    for (name, tensor) in source.initializers { facts[name] = Fact(tensor) }
+    var fused = FusedOperators(constants: source.initializers, attentionMask: roles.attentionMask)
     let evaluator = FactEvaluator(opset: opset)
-    for node in source.nodes {
-      let outputs = evaluator.outputs(of: node, inputs: node.inputs.map { $0.isEmpty ? nil : facts[$0] ?? .unknown })
-      for (name, fact) in zip(node.outputs, outputs) where !name.isEmpty { facts[name] = fact }
+    for (name, tensor) in source.initializers { facts[name] = Fact(tensor) }
+    var nodes: [WorkNode] = []
+    for original in source.nodes {
+      let expansion = fused.expand(original, facts: facts)
+      for (name, tensor) in expansion.constants { facts[name] = Fact(tensor) }
+      for node in expansion.nodes {
+        let outputs = evaluator.outputs(of: node, inputs: node.inputs.map { $0.isEmpty ? nil : facts[$0] ?? .unknown })
+        for (name, fact) in zip(node.outputs, outputs) where !name.isEmpty { facts[name] = fact }
+        nodes.append(WorkNode(node, operatorType: original.operatorType))
+      }
     }
-    self.init(
-      nodes: source.nodes.map { WorkNode($0) }, constants: source.initializers, facts: facts, inputs: roles,
-      outputs: names.map { ($0, $0) }, opset: opset, batch: roles.batch, sequence: roles.sequence)
-    removeDeadNodes()
+    var graph = WorkGraph(
+      nodes: nodes, constants: fused.constants, facts: facts, inputs: roles, outputs: names.map { ($0, $0) },
+      opset: opset, batch: roles.batch, sequence: roles.sequence, remarks: fused.remarks)
+    graph.removeDeadNodes()
+    return (graph, fused)
   }
 }

@@ -17,6 +17,10 @@ struct WorkGraph {
   let sequence: Size
   /// Why a recogniser did not take a node that looked like its own, by the node's first output.
   var remarks: [String: String] = [:]
+  /// How a product's input was quantised, by the product's output.
+  var inputQuantization: [String: DistilBERT.ActivationQuantization] = [:]
+  /// Quantised values that are taken as they were before.
+  var valuesTakenAsFloat: [String] = []
 }
 
 /// One operation, the values that it takes and those that it produces.
@@ -24,15 +28,16 @@ struct WorkNode {
   var operation: Operation
   var inputs: [String]
   var outputs: [String]
-  /// The ONNX node that it was, or that stood last in the group of nodes that it was.
+  /// The file's node that it was, or that stood last in the group of nodes that it was.
   var operatorType: String
   var label: String
 
-  init(_ node: Node) {
+  /// - Parameter operatorType: The operator of the file's node, where `node` is one of those that it stands for.
+  init(_ node: Node, operatorType: String) {
     operation = .onnx(node)
     inputs = node.inputs
     outputs = node.outputs
-    operatorType = node.operatorType
+    self.operatorType = operatorType
     label = node.label
   }
 

@@ -52,12 +52,23 @@ struct Export {
       .map { try Export(model: $0, cases: $0.deletingPathExtension().appendingPathExtension("json")) }
   }
 
+  /// The folder that SPANQA_EXPORTS names, if it holds forms (of make_forms.py), or other exports.
+  static func folder(withForms: Bool) -> URL? {
+    guard let path = ProcessInfo.processInfo.environment["SPANQA_EXPORTS"] else { return nil }
+    let folder = URL(filePath: path)
+    let hasForms = FileManager.default.fileExists(atPath: folder.appending(path: "forms.json").path)
+    return hasForms == withForms ? folder : nil
+  }
+
   static let goldens = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Goldens")
   static let shared = goldens.appending(path: "../../../../shared").standardized
 
   /// The largest difference between ONNX Runtime's outputs and ours, as a part of the outputs' range where `relative`.
   func largestDifference(relative: Bool = false) throws -> Float {
-    let lowered = try LoweredModel(try Model(contentsOf: model))
+    try largestDifference(of: try LoweredModel(try Model(contentsOf: model)), relative: relative)
+  }
+
+  func largestDifference(of lowered: LoweredModel, relative: Bool) throws -> Float {
     let encoder = try Encoder(lowered.model)
     var largest: Float = 0
     var compared = 0

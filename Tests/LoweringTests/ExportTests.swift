@@ -23,10 +23,10 @@ struct ExportTests {
   @Test("Tiny exports")
   func tiny() throws { try compare(try Export.all(in: Export.goldens)) }
 
-  private static let folder = ProcessInfo.processInfo.environment["SPANQA_EXPORTS"]
+  private static let folder = Export.folder(withForms: false)
 
   @Test("Exports of one's own", .enabled(if: Self.folder != nil, "needs SPANQA_EXPORTS, a folder of make_exports.py"))
-  func others() throws { try compare(try Export.all(in: URL(filePath: try #require(Self.folder)))) }
+  func others() throws { try compare(try Export.all(in: try #require(Self.folder))) }
 
   private func compare(_ exports: [Export]) throws {
     try #require(!exports.isEmpty)
@@ -34,7 +34,8 @@ struct ExportTests {
       let (bound, relative) = Self.bound(export.name)
       do {
         let difference = try export.largestDifference(relative: relative)
-        print("\(export.name): largest difference \(difference)\(relative ? " of the range" : ""), \(export.cases.count) cases")
+        let unit = relative ? " of the range" : ""
+        print("\(export.name): largest difference \(difference)\(unit), \(export.cases.count) cases")
         #expect(difference <= bound, "\(export.name)")
       } catch {
         Issue.record("\(export.name): \(error)")

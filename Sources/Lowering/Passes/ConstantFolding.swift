@@ -13,11 +13,18 @@ enum ConstantFolding: Pass {
         let tensor = try? constant.optionalTensor("value")
       {
         graph.constants[output] = tensor
-      } else if node.outputs.isEmpty || !node.outputs.allSatisfy({ graph.fact($0).isConstant }) {
+      } else if node.outputs.isEmpty || !node.outputs.allSatisfy({ isFolded(graph.fact($0)) }) {
         return true
       }
       counts[node.operatorType, default: 0] += 1
       return false
     }
+  }
+
+  /// Matrices of floats are weights, however small.
+  private static func isFolded(_ fact: Fact) -> Bool {
+    guard fact.isConstant else { return false }
+    let axes = fact.shape?.filter { $0 != Size(1) }.count ?? 0
+    return axes < 2 || fact.type?.isFloatingPoint != true
   }
 }

@@ -133,9 +133,10 @@ struct EmbeddingMatcher {
       count = width
     }
     let quantization = table.quantization
+    let channel = quantization?.scales.count == 1 ? 0 : row
     single.values = Parameter(
       values.map { value in
-        quantization.map { (value - Float($0.zeroPoints[0])) * $0.scales[0] } ?? value
+        quantization.map { (value - Float($0.zeroPoints[channel])) * $0.scales[channel] } ?? value
       }, shape: [1, width])
     single.quantization = nil
     return .tokenTypes(single)

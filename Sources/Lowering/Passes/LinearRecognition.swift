@@ -19,7 +19,10 @@ enum LinearRecognition: Pass {
         case ("", "Mul"): found = try dynamicallyQuantized(node, matcher)
         default: continue
         }
-        guard let found else { continue }
+        guard var found else { continue }
+        if found.linear.weights.quantization != nil, let activation = graph.inputQuantization[output] {
+          found.linear.weights.activation = activation
+        }
         graph.nodes[index] = node.becoming(.linear(found.linear, hasBias: found.hasBias), inputs: [found.input])
         counts[onnx.operatorType == "Mul" ? "MatMulInteger" : onnx.operatorType, default: 0] += 1
       } catch {

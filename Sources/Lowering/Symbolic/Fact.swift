@@ -21,6 +21,16 @@ struct Fact: Sendable, Equatable {
     /// `zero` where it is 0. `batch` and `key` are the axes along which the mask's batch and sequence run; nil where this
     /// size is 1. Along the others all elements are equal.
     case mask(batch: Int?, key: Int?, one: Scalar, zero: Scalar)
+    /// The attention mask `[batch, sequence]` row-major in one axis, as the function of it that ``mask`` describes.
+    case flatMask(batch: Size, sequence: Size, one: Scalar, zero: Scalar)
+    /// The number of the attention mask's ones in each row of the batch.
+    case lengths
+    /// Element = index along the axis · stride.
+    case strided(axis: Int, stride: Size)
+    /// Element = index along `outer` · stride + index along `inner`.
+    case grid(outer: Int, inner: Int, stride: Size)
+    /// Pairs along the last axis: the index along `outer`, and the one along `inner`.
+    case pairs(outer: Int, inner: Int)
   }
 
   /// The only element, or the one that all are equal to.

@@ -9,6 +9,9 @@ extension FactEvaluator {
     case "Identity": return x[0]
     case "Cast":
       guard let type = ElementType(rawValue: Int32(truncatingIfNeeded: try node.int("to"))) else { return .unknown }
+      if case .lengths = x[0].content, type == .int32 || type == .int64 {
+        return Fact(type: type, shape: x[0].shape, content: .lengths)
+      }
       return combined([x[0]], type: type) { ScalarOperator.cast($0[0], to: type) }
     case "Where":
       return combined(Array(x.facts.indices.map { x[$0] }), type: x[1].type) { operands in
@@ -20,11 +23,54 @@ extension FactEvaluator {
         .contains(name)
       let type = isTest ? ElementType.bool : x[0].type
       guard x.facts.count == (ScalarOperator.unary.contains(name) ? 1 : 2) else { return .unknown }
+      if let fact = positions(name, x) { return fact }
       return combined(x.facts.indices.map { x[$0] }, type: type) { operands in
         ScalarOperator.apply(name, operands, type: type)
       }
+    case "QuantizeLinear", "DequantizeLinear": return quantization(x)
     default: return nil
     }
+  }
+
+  /// Quantisation with one scale, of elements that are known; nil where they are not.
+  private func quantization(_ x: Arguments) -> Fact? {
+    guard x[1].single != nil, x.has(2) == (x[2].single != nil), x[0].content != .unknown else { return nil }
+    let quantizes = x.node.operatorType == "QuantizeLinear"
+    let type = quantizes ? (x.has(2) ? x[2].type : .uint8) : x[1].type
+    return combined(x.facts.indices.map { x[$0] }, type: type) { operands in
+      let zero = operands.count > 2 ? operands[2] : .integer(Size(0))
+      return quantizes
+        ? ScalarOperator.quantize(operands[0], scale: operands[1], zeroPoint: zero, type: type)
+        : ScalarOperator.dequantize(operands[0], scale: operands[1], zeroPoint: zero, type: type)
+    }
+  }
+
+  /// Indices computed from positions: into the flattened attention mask, and tests that all positions pass.
+  private func positions(_ name: String, _ x: Arguments) -> Fact? {
+    guard x.facts.count == 2, let left = x[0].shape, let right = x[1].shape,
+      let shape = Self.broadcast([left, right])
+    else { return nil }
+    func shift(_ index: Int) -> Int { shape.count - (index == 0 ? left : right).count }
+    switch name {
+    case "GreaterOrEqual":
+      guard case .ramp(_, let start) = x[0].content, let bound = x[1].single?.int, start >= bound else { return nil }
+      return Fact(type: .bool, shape: shape, content: .uniform(.truth(true)))
+    case "Mul":
+      for (index, other) in [(0, 1), (1, 0)] {
+        guard case .ramp(let axis, 0) = x[index].content, let stride = x[other].single?.size else { continue }
+        return Fact(type: x[0].type, shape: shape, content: .strided(axis: axis + shift(index), stride: stride))
+      }
+    case "Add":
+      for (index, other) in [(0, 1), (1, 0)] {
+        guard case .strided(let outer, let stride) = x[index].content, case .ramp(let inner, 0) = x[other].content,
+          outer + shift(index) != inner + shift(other)
+        else { continue }
+        let grid = Fact.Content.grid(outer: outer + shift(index), inner: inner + shift(other), stride: stride)
+        return Fact(type: x[0].type, shape: shape, content: grid)
+      }
+    default: break
+    }
+    return nil
   }
 
   private func combined(_ facts: [Fact], type: ElementType?, _ apply: ([Scalar]) -> Scalar?) -> Fact {

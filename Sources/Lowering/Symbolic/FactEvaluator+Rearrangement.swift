@@ -9,8 +9,12 @@ extension FactEvaluator {
     case "Constant":
       if let tensor = try node.optionalTensor("value") { return Fact(tensor) }
       if let value = try node.optionalInt("value_int") { return Self.list([.integer(Size(value))], .int64, shape: []) }
-      if let value = try node.optionalFloat("value_float") { return Self.list([.real(Double(value))], .float, shape: []) }
-      if let values = try node.optionalInts("value_ints") { return Self.list(values.map { .integer(Size($0)) }, .int64) }
+      if let value = try node.optionalFloat("value_float") {
+        return Self.list([.real(Double(value))], .float, shape: [])
+      }
+      if let values = try node.optionalInts("value_ints") {
+        return Self.list(values.map { .integer(Size($0)) }, .int64)
+      }
       return .unknown
     case "Shape":
       guard let shape = data.shape else { return .unknown }
@@ -74,6 +78,7 @@ extension FactEvaluator {
       let facts = x.facts.indices.map { x[$0] }
       return concatenated(facts, axis: try node.int("axis"))
     case "Slice": return try sliced(x)
+    case "GatherND": return try gatheredByPairs(x)
     case "Gather": return gathered(data, x[1], axis: try node.int("axis", default: 0))
     default: return nil
     }
@@ -117,13 +122,39 @@ extension FactEvaluator {
     case .ramp(let axis, let start):
       if let moved = moves(shape, target)?[axis] { result.content = .ramp(axis: moved, start: start) }
     case .mask(let batch, let key, let one, let zero):
-      guard let moves = moves(shape, target) else { break }
+      guard let moves = moves(shape, target) else {
+        if let content = flattened(data, to: target) { result.content = content }
+        break
+      }
       let (newBatch, newKey) = (batch.flatMap { moves[$0] }, key.flatMap { moves[$0] })
       guard (batch == nil) == (newBatch == nil), (key == nil) == (newKey == nil) else { break }
       result.content = .mask(batch: newBatch, key: newKey, one: one, zero: zero)
-    case .unknown: break
+    case .flatMask(let batch, let sequence, let one, let zero):
+      let axes = target.indices.filter { target[$0] != Size(1) }
+      if axes.map({ target[$0] }) == [batch, sequence] {
+        result.content = .mask(batch: axes[0], key: axes[1], one: one, zero: zero)
+      } else if axes.count == 1 {
+        result.content = data.content
+      }
+    case .strided(let axis, let stride):
+      if let moved = moves(shape, target)?[axis] { result.content = .strided(axis: moved, stride: stride) }
+    case .grid(let outer, let inner, let stride):
+      if let moves = moves(shape, target), let outer = moves[outer], let inner = moves[inner] {
+        result.content = .grid(outer: outer, inner: inner, stride: stride)
+      }
+    case .lengths: if target == shape { result.content = .lengths }
+    case .pairs, .unknown: break
     }
     return result
+  }
+
+  /// The attention mask's two axes, row-major in one.
+  private func flattened(_ data: Fact, to target: [Size]) -> Fact.Content? {
+    guard case .mask(let batch?, let key?, let one, let zero) = data.content, let shape = data.shape, batch < key,
+      shape.indices.allSatisfy({ $0 == batch || $0 == key || shape[$0] == Size(1) }),
+      target.filter({ $0 != Size(1) }) == [shape[batch].times(shape[key])]
+    else { return nil }
+    return .flatMask(batch: shape[batch], sequence: shape[key], one: one, zero: zero)
   }
 
   /// Where each axis goes in a reshape that only adds and removes axes of size 1; nil for other reshapes.
@@ -148,6 +179,10 @@ extension FactEvaluator {
     case .ramp(let axis, let start): result.content = .ramp(axis: axis + shift, start: start)
     case .mask(let batch, let key, let one, let zero):
       result.content = .mask(batch: batch.map { $0 + shift }, key: key.map { $0 + shift }, one: one, zero: zero)
+    case .strided(let axis, let stride): result.content = .strided(axis: axis + shift, stride: stride)
+    case .grid(let outer, let inner, let stride):
+      result.content = .grid(outer: outer + shift, inner: inner + shift, stride: stride)
+    case .flatMask, .lengths, .pairs: if shape == data.shape { result.content = data.content }
     case .unknown: break
     }
     return result
@@ -165,6 +200,7 @@ extension FactEvaluator {
       result.content = .mask(
         batch: batch.flatMap { order.firstIndex(of: $0) }, key: key.flatMap { order.firstIndex(of: $0) }, one: one,
         zero: zero)
+    case .flatMask, .lengths, .strided, .grid, .pairs: if order == Array(shape.indices) { result.content = data.content }
     case .unknown: break
     }
     return result
@@ -181,13 +217,20 @@ extension FactEvaluator {
       result[axis] = sum
     }
     var fact = Fact(type: facts[0].type, shape: result)
+    if shapes.count == 2, axis == first.count - 1, first[axis] == Size(1), shapes[1][axis] == Size(1),
+      case .ramp(let outer, 0) = facts[0].content, case .ramp(let inner, 0) = facts[1].content, outer != inner
+    {
+      fact.content = .pairs(outer: outer, inner: inner)
+    }
     if first.count == 1 {
       var elements: [Scalar] = []
       for fact in facts {
         switch fact.content {
         case .elements(let more): elements += more
         case .uniform(let value):
-          guard let count = fact.shape?[0].constant, (0...Fact.maximumElements).contains(count) else { return Fact(type: facts[0].type, shape: result) }
+          guard let count = fact.shape?[0].constant, (0...Fact.maximumElements).contains(count) else {
+            return Fact(type: facts[0].type, shape: result)
+          }
           elements += Array(repeating: value, count: count)
         default: return Fact(type: facts[0].type, shape: result)
         }
@@ -255,6 +298,7 @@ extension FactEvaluator {
       case .mask(let batch, let key, _, _):
         // Part of the mask is not the mask.
         if batch == axis || key == axis { result.content = .unknown }
+      case .flatMask, .lengths, .strided, .grid, .pairs: result.content = .unknown
       case .unknown: break
       }
     }
@@ -293,7 +337,28 @@ extension FactEvaluator {
     case .ramp(let rampAxis, let start):
       // Positions picked by positions.
       if shape.count == 1, rampAxis == 0, start == 0, case .ramp = indices.content { result.content = indices.content }
-    case .mask, .unknown: break
+    case .flatMask(let batch, let sequence, let one, let zero):
+      guard axis == 0, shape[0] == batch.times(sequence), case .grid(let outer, let inner, sequence) = indices.content,
+        indexShape[outer] == batch, indexShape[inner] == sequence
+      else { break }
+      result.content = .mask(batch: outer, key: inner, one: one, zero: zero)
+    case .mask, .lengths, .strided, .grid, .pairs, .unknown: break
+    }
+    return result
+  }
+
+  /// The elements that a list of whole indices picks.
+  private func gatheredByPairs(_ x: Arguments) throws(ONNXError) -> Fact {
+    let (data, indices) = (x[0], x[1])
+    guard try x.node.int("batch_dims", default: 0) == 0, let shape = data.shape, let indexShape = indices.shape,
+      indexShape.last == Size(shape.count)
+    else { return Fact(type: data.type) }
+    var result = Fact(type: data.type, shape: Array(indexShape.dropLast()))
+    if case .pairs(let outer, let inner) = indices.content, shape.count == 2,
+      case .mask(let batch, let key, let one, let zero) = data.content, batch == 0, key == 1,
+      indexShape[outer] == shape[0], indexShape[inner] == shape[1]
+    {
+      result.content = .mask(batch: outer, key: inner, one: one, zero: zero)
     }
     return result
   }

@@ -46,8 +46,6 @@ struct FactEvaluator {
       return [Fact(type: x[0].type, shape: Self.matrixProduct(x[0].shape, x[1].shape))]
     case "MatMulInteger":
       return [Fact(type: .int32, shape: Self.matrixProduct(x[0].shape, x[1].shape))]
-    case "QLinearMatMul":
-      return [Fact(type: x[7].type, shape: Self.matrixProduct(x[0].shape, x[3].shape))]
     case "Gemm":
       guard let a = x[0].shape, let b = x[1].shape, a.count == 2, b.count == 2 else { return [] }
       let rows = try node.int("transA", default: 0) == 0 ? a[0] : a[1]
@@ -67,7 +65,13 @@ struct FactEvaluator {
       for (axis, size) in shape.enumerated() {
         if !axesSet.contains(axis) { reduced.append(size) } else if keep { reduced.append(Size(1)) }
       }
-      return [Fact(type: x[0].type, shape: reduced)]
+      var result = Fact(type: x[0].type, shape: reduced)
+      if node.operatorType == "ReduceSum", shape.count == 2, axesSet == [1], !keep,
+        case .mask(_, _, let one, let zero) = x[0].content, one.int == 1, zero.int == 0
+      {
+        result.content = .lengths
+      }
+      return [result]
     case "Split":
       guard let shape = x[0].shape else { return [] }
       guard let axis = Self.axis(try node.int("axis", default: 0), rank: shape.count) else { return [] }
@@ -94,7 +98,7 @@ struct FactEvaluator {
 
   private func contributed(_ x: Arguments) throws(ONNXError) -> [Fact] {
     switch x.node.operatorType {
-    case "Gelu", "FastGelu", "BiasGelu", "QuickGelu", "SkipLayerNormalization", "LayerNormalization":
+    case "Gelu":
       return [Fact(type: x[0].type, shape: x[0].shape)]
     default: return []
     }

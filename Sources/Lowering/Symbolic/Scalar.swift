@@ -68,6 +68,30 @@ enum ScalarOperator {
     }
   }
 
+  /// ONNX QuantizeLinear: x / scale rounded half to even, plus the zero point, saturated.
+  static func quantize(_ value: Scalar, scale: Scalar, zeroPoint: Scalar, type: ElementType?) -> Scalar? {
+    let range: ClosedRange<Double>
+    switch type {
+    case .int8: range = -128...127
+    case .uint8: range = 0...255
+    case .int16: range = -32_768...32_767
+    case .uint16: range = 0...65_535
+    default: return nil
+    }
+    guard case .real(let real) = value, let step = scale.number, let zero = zeroPoint.number, step > 0, !real.isNaN else {
+      return nil
+    }
+    let quotient = Double(Float(real) / Float(step)).rounded(.toNearestOrEven) + zero
+    return .integer(Size(Int(min(max(quotient, range.lowerBound), range.upperBound))))
+  }
+
+  /// ONNX DequantizeLinear: (q − zero point) · scale.
+  static func dequantize(_ value: Scalar, scale: Scalar, zeroPoint: Scalar, type: ElementType?) -> Scalar? {
+    guard let number = value.int, let zero = zeroPoint.int, let step = scale.number else { return nil }
+    let (difference, overflow) = number.subtractingReportingOverflow(zero)
+    return overflow ? nil : rounded(.real(Double(difference) * step), to: type)
+  }
+
   static func rounded(_ value: Scalar, to type: ElementType?) -> Scalar? {
     guard case .real(let real) = value else { return value }
     switch type {
