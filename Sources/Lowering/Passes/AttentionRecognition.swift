@@ -32,7 +32,8 @@ enum AttentionRecognition: Pass {
         guard flat == order.filter({ flat.contains($0) }), let last = view.axes.last,
           !last.contains(.batch), !last.contains(.sequence), recogniser.matcher.width(output) == core.width
         else { continue }
-        graph.nodes[index] = node.becoming(.attention(heads: core.heads), inputs: [core.query, core.key, core.value])
+        graph.nodes[index] = node.becoming(
+          .attention(heads: core.heads, isMasked: core.isMasked), inputs: [core.query, core.key, core.value])
         counts[core.form, default: 0] += 1
       } catch {
         graph.remarks[output] = error.expected
@@ -58,6 +59,7 @@ struct AttentionMatcher {
     var width: Int
     var view: AxisView
     var form: String
+    var isMasked = false
   }
 
   /// The largest value that takes a key out: what it adds underflows in a softmax over scores below 9,900.
@@ -161,10 +163,11 @@ struct AttentionMatcher {
     let (query, key) = (try projection(dot.inputs[0]), try projection(dot.inputs[1]))
     let value = try projection(product.inputs[1])
     guard value.scale == 1 else { throw Mismatch("attention's values without a scale") }
-    let core = try checked(query, key, value, keyIsTransposed: true)
+    var core = try checked(query, key, value, keyIsTransposed: true)
     let scale = unmasked.scale * query.scale * key.scale
     try check(scale: scale, headSize: core.width / core.heads, isHalf: unmasked.isHalf || query.isHalf || key.isHalf)
     for mask in unmasked.masks { try check(maskAxesOf: mask, against: core.view) }
+    core.isMasked = !unmasked.masks.isEmpty
     return core
   }
 
@@ -198,6 +201,7 @@ struct AttentionMatcher {
         try check(additiveMask: mask)
       }
       try check(maskAxesOf: mask, against: core.view)
+      core.isMasked = true
     }
     core.form = "Attention"
     return core
