@@ -63,7 +63,10 @@ let package = Package(
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["fit_polynomials.py"]),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases"], exclude: ["fit_polynomials.py"]),
+    // The kernels' test cases in C, which Tests/arm64 compiles for another processor too.
+    .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "ONNX"], exclude: ["Goldens", "make_forms.py"]),

@@ -49,6 +49,39 @@ sq_cpu_features sq_cpu_features_read(void) {
   return features;
 }
 
+#elif defined(__aarch64__) && defined(__linux__)
+
+#include <sys/auxv.h>
+
+sq_cpu_features sq_cpu_features_read(void) {
+  // As the kernel's <asm/hwcap.h> numbers them; older headers lack the last one.
+  const unsigned long asimd = 1ul << 1, asimd_dotprod = 1ul << 20, i8mm = 1ul << 13;
+  const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  sq_cpu_features features = {0};
+  features.neon = (first & asimd) != 0;
+  features.neon_dotprod = features.neon && (first & asimd_dotprod);
+  features.neon_i8mm = features.neon && (second & i8mm);
+  return features;
+}
+
+#elif defined(__aarch64__) && defined(__APPLE__)
+
+#include <sys/sysctl.h>
+
+static int has(const char *feature) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(feature, &value, &size, NULL, 0) == 0 && value != 0;
+}
+
+sq_cpu_features sq_cpu_features_read(void) {
+  sq_cpu_features features = {0};
+  features.neon = 1;
+  features.neon_dotprod = has("hw.optional.arm.FEAT_DotProd");
+  features.neon_i8mm = has("hw.optional.arm.FEAT_I8MM");
+  return features;
+}
+
 #else
 
 sq_cpu_features sq_cpu_features_read(void) { return (sq_cpu_features){0}; }

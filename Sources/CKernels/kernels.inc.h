@@ -7,6 +7,7 @@
 #include "vector16.inc.h"
 #include "elementary.inc.h"
 #include "rows.inc.h"
+#include "half.inc.h"
 #include "gemm_f32.inc.h"
 #include SQ_DOT4
 #include "gemm_int8.inc.h"
@@ -21,5 +22,6 @@ const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .f32u8_quantize_row = SQ_SYMBOL(f32u8_quantize_row),
   .f32u8_quantize_fixed_row = SQ_SYMBOL(f32u8_quantize_fixed_row),
   .u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm),
+  .f16f32_row = SQ_SYMBOL(f16f32_row),
   .f32_attention = SQ_SYMBOL(f32_attention),
 };

@@ -4,6 +4,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 #define SQ_ISA avx2
+#define SQ_HALF_INSTRUCTION
 #define SQ_TILE_ROWS 6
 #define SQ_TILE_VECTORS 1
 #define SQ_INT8_ROWS 4

@@ -6,6 +6,7 @@
     apply_to = function)
 
 #define SQ_ISA avx512
+#define SQ_HALF_INSTRUCTION
 #define SQ_TILE_ROWS 6
 #define SQ_TILE_VECTORS 4
 #define SQ_INT8_ROWS 6

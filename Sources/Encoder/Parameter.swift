@@ -1,3 +1,5 @@
+import Kernels
+
 /// A constant tensor of a model: shape, element type and bytes (row-major, little-endian).
 public struct Parameter: Sendable {
   public enum ElementType: String, Sendable, CaseIterable {
@@ -46,8 +48,8 @@ extension Parameter {
         UnsafeMutableRawBufferPointer(destination).copyMemory(
           from: UnsafeRawBufferPointer(rebasing: source[range.lowerBound * 4 ..< range.upperBound * 4]))
       case .float16:
-        for (offset, index) in range.enumerated() {
-          destination[offset] = Float(halfPrecision: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
+        if let x = source.baseAddress, let y = destination.baseAddress {
+          KernelSet.convert(halfPrecision: x + range.lowerBound * 2, count: range.count, to: y)
         }
       case .bfloat16:
         for (offset, index) in range.enumerated() {
@@ -68,25 +70,6 @@ extension Parameter {
       buffer.initialize(repeating: 0)
       copyFloats(0..<count, to: buffer)
       initialized = count
-    }
-  }
-}
-
-extension Float {
-  /// The value of an IEEE 754 binary16 bit pattern. (`Float16` is not available on every Swift platform.)
-  public init(halfPrecision bits: UInt16) {
-    let sign = UInt32(bits & 0x8000) << 16
-    let exponent = UInt32(bits >> 10) & 0x1f
-    let fraction = UInt32(bits & 0x3ff)
-    switch exponent {
-    case 0:
-      // Zero and subnormals: fraction × 2⁻²⁴ is exact in float32.
-      let magnitude = Float(fraction) * 0x1p-24
-      self = Float(bitPattern: magnitude.bitPattern | sign)
-    case 0x1f:
-      self = Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
-    default:
-      self = Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
     }
   }
 }

@@ -9,6 +9,8 @@ enum Environment {
   enum Variable: String {
     /// Forces a kernel set.
     case kernels = "SPANQA_KERNELS"
+    /// Hides processor features: `-avx512,-avx2`.
+    case features = "SPANQA_FEATURES"
     /// Sets the number of threads.
     case threads = "SPANQA_THREADS"
     /// OpenBLAS's own: the processor that it shall take this one for.

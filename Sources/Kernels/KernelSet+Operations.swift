@@ -84,12 +84,19 @@ extension KernelSet {
     precondition(columns.lowerBound % PackedInt8Matrix.panelWidth == 0 && columns.upperBound <= b.n)
     let first = columns.lowerBound
     var parameters = sq_int8_columns(
-      scales: b.scales.pointer + first, offsets: b.offsets.pointer + first,
+      scales: b.scales.pointer + first, sums: b.sums.pointer + first, stored_zero: b.activation.storedZero,
       zero_points: b.zeroPoints.map { $0.pointer + first }, bias: bias + first)
     table.u8s8f32_gemm.unsafelyUnwrapped(
       a.bytes + rows.lowerBound * b.paddedK, b.paddedK, a.scales + rows.lowerBound, a.sums + rows.lowerBound, rows.count,
       b.paddedK, b.panels.pointer + first * b.paddedK, &parameters, columns.count, epilogue.code,
       c + rows.lowerBound * ldc + first, ldc)
+  }
+
+  /// y = x, IEEE 754 binary16 at any address, by the set that this process computes with. (Where there is none, that is reported when a
+  /// backend is made.)
+  public static func convert(halfPrecision x: UnsafeRawPointer, count: Int, to y: UnsafeMutablePointer<Float>) {
+    let convert = (try? chosen())?.table.f16f32_row ?? sq_kernels_portable.f16f32_row
+    convert?(x, count, y)
   }
 
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between

@@ -17,6 +17,25 @@ public struct KernelSet: Sendable {
     case avx512
     /// AVX-512 with VNNI (Cascade Lake, 2019; Zen 4, 2022).
     case avx512vnni
+    /// NEON of ARMv8-A.
+    case neon
+    /// NEON with SDOT (ARMv8.2: Cortex-A75, Neoverse N1, Apple A11).
+    case neonDotprod = "neon-dotprod"
+    /// NEON with USMMLA (ARMv8.6: Neoverse V1, Cortex-A510, Apple A15).
+    case neonI8mm = "neon-i8mm"
+
+    /// What the set asks of the processor.
+    public var requirement: Processor.Feature? {
+      switch self {
+      case .reference, .portable: nil
+      case .avx2: .avx2
+      case .avx512: .avx512
+      case .avx512vnni: .avx512vnni
+      case .neon: .neon
+      case .neonDotprod: .dotprod
+      case .neonI8mm: .i8mm
+      }
+    }
   }
 
   public let name: Name
@@ -53,12 +72,13 @@ public struct KernelSet: Sendable {
 
   /// The fastest set that this processor can run, or the one that `SPANQA_KERNELS` names.
   ///
-  /// - Throws: where the variable names no set, or one that this processor cannot run.
+  /// - Throws: where the variable names no set, or one that this processor cannot run, or where `SPANQA_FEATURES` is not understood.
   public static func chosen() throws(KernelSetError) -> KernelSet {
     try selection.get()
   }
 
   private static let selection: Result<KernelSet, KernelSetError> = Result { () throws(KernelSetError) in
+    if case .failure(let error) = Processor.mask { throw KernelSetError.features(error) }
     if let value = Environment[.kernels] {
       guard let name = Name(rawValue: value) else { throw KernelSetError.unknown(value) }
       return try KernelSet(name)
@@ -71,32 +91,25 @@ public struct KernelSet: Sendable {
 
   /// What the processor lacks for a set; `nil` where it runs here.
   public static func reasonUnavailable(_ name: Name) -> String? {
-    switch name {
-    case .reference, .portable: return nil
-    case .avx2: return processor.avx2_fma != 0 ? nil : lacking("AVX2 with FMA and F16C")
-    case .avx512: return processor.avx512 != 0 ? nil : lacking("AVX-512 F, BW, DQ and VL")
-    case .avx512vnni: return processor.avx512_vnni != 0 ? nil : lacking("AVX-512 VNNI")
+    guard let feature = name.requirement, !Processor.current.features.contains(feature) else { return nil }
+    if Processor.current.hidden.contains(feature) {
+      return "\(Environment.Variable.features.rawValue) hides \(feature.title)"
     }
+    return "this processor, or the system it runs under, lacks \(feature.title)"
   }
 
-  private static func lacking(_ features: String) -> String {
-    "this processor, or the system it runs under, lacks \(features)"
-  }
-
-  /// What the processor can do, read once.
-  static let processor = sq_cpu_features_read()
-
-  private static func ownTable(of name: Name) -> sq_kernel_set {
+  /// The kernels that a set has of its own.
+  static func ownTable(of name: Name) -> sq_kernel_set {
+    // Sets of another architecture are empty.
     switch name {
-    case .reference: return .reference
-    case .portable: return sq_kernels_portable
-    #if arch(x86_64)
-      case .avx2: return sq_kernels_avx2
-      case .avx512: return sq_kernels_avx512
-      case .avx512vnni: return sq_kernels_avx512vnni
-    #else
-      case .avx2, .avx512, .avx512vnni: return sq_kernel_set()
-    #endif
+    case .reference: .reference
+    case .portable: sq_kernels_portable
+    case .avx2: sq_kernels_avx2
+    case .avx512: sq_kernels_avx512
+    case .avx512vnni: sq_kernels_avx512vnni
+    case .neon: sq_kernels_neon
+    case .neonDotprod: sq_kernels_neondotprod
+    case .neonI8mm: sq_kernels_neoni8mm
     }
   }
 
@@ -108,12 +121,15 @@ public struct KernelSet: Sendable {
 
 /// Why a kernel set cannot be had.
 public enum KernelSetError: Error, Equatable, CustomStringConvertible {
+  case features(FeatureMaskError)
   case unknown(String)
   case unavailable(KernelSet.Name, reason: String)
 
   public var description: String {
     let available = KernelSet.available.map(\.rawValue).joined(separator: ", ")
     return switch self {
+    case .features(let error):
+      error.description
     case .unknown(let name):
       "\(Environment.Variable.kernels.rawValue)=\(name): no kernel set has this name; here run \(available)"
     case .unavailable(let name, let reason):

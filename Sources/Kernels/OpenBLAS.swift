@@ -31,13 +31,11 @@ public enum OpenBLAS {
   /// The cores of OpenBLAS that use what this processor offers, the best first. A name that a library does not know makes it choose by
   /// itself.
   public static var suitableCores: [String] {
-    #if arch(x86_64)
-      let processor = KernelSet.processor
-      if processor.avx512 != 0 {
-        return (processor.avx512_bf16 != 0 ? ["SapphireRapids", "Cooperlake"] : []) + ["SkylakeX"]
-      }
-      if processor.avx2_fma != 0 { return ["Haswell", "Zen"] }
-    #endif
+    let features = Processor.current.features
+    if features.contains(.avx512) {
+      return (features.contains(.avx512bf16) ? ["SapphireRapids", "Cooperlake"] : []) + ["SkylakeX"]
+    }
+    if features.contains(.avx2) { return ["Haswell", "Zen"] }
     return []
   }
 

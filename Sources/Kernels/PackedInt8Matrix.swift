@@ -33,7 +33,8 @@ public struct PackedInt8Matrix: Sendable {
   let paddedK: Int
   let panels: AlignedBuffer<Int8>
   let scales: AlignedBuffer<Float>
-  let offsets: AlignedBuffer<Int32>
+  /// Of each column, over k.
+  let sums: AlignedBuffer<Int32>
   let zeroPoints: AlignedBuffer<Int32>?
 
   /// The bytes of the packed weights.
@@ -93,16 +94,15 @@ public struct PackedInt8Matrix: Sendable {
       }
     }
     self.scales = AlignedBuffer(count: n) { $0.update(from: scales, count: n) }
-    let storedZero = activation.storedZero
     let packed = panels.pointer
-    offsets = AlignedBuffer(count: n) { destination in
+    sums = AlignedBuffer(count: n) { destination in
       for column in 0..<n {
         var sum: Int32 = 0
         for group in 0..<paddedK / 4 {
           let four = packed + column / width * width * paddedK + (group * width + column % width) * 4
           sum += Int32(four[0]) + Int32(four[1]) + Int32(four[2]) + Int32(four[3])
         }
-        destination[column] = storedZero * sum
+        destination[column] = sum
       }
     }
     self.zeroPoints =

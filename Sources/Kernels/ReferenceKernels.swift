@@ -42,6 +42,10 @@ extension sq_kernel_set {
       guard let a, let rowScales, let rowSums, let panels, let columns, let c else { return }
       Reference.gemm(a, lda, rowScales, rowSums, m, k, panels, columns.pointee, n, epilogue, c, ldc)
     }
+    set.f16f32_row = { x, n, y in
+      guard let x, let y else { return }
+      for i in 0..<n { y[i] = Reference.float(halfPrecision: x.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
+    }
     set.f32_attention = { q, k, v, stride, n, headSize, scale, out, outStride, _ in
       guard let q, let k, let v, let out else { return }
       Reference.attention(q, k, v, stride, n, headSize, scale, out, outStride)
@@ -221,7 +225,7 @@ enum Reference {
           let weight = b[(depth / 4 * width + column % width) * 4 + depth % 4]
           sum += Int32(a[row * lda + depth]) * Int32(weight)
         }
-        let exact = sum - columns.offsets[column] - (columns.zero_points?[column] ?? 0) * rowSums[row]
+        let exact = sum - columns.stored_zero * columns.sums[column] - (columns.zero_points?[column] ?? 0) * rowSums[row]
         let y = columns.bias[column].addingProduct(Float(exact), columns.scales[column] * rowScales[row])
         c[row * ldc + column] =
           switch epilogue {
@@ -230,6 +234,24 @@ enum Reference {
           default: y
           }
       }
+    }
+  }
+
+  /// The value of an IEEE 754 binary16 bit pattern. (`Float16` is not available on every Swift platform.)
+  static func float(halfPrecision bits: UInt16) -> Float {
+    let sign = UInt32(bits & 0x8000) << 16
+    let exponent = UInt32(bits >> 10) & 0x1f
+    let fraction = UInt32(bits & 0x3ff)
+    switch exponent {
+    case 0:
+      // Zero and subnormals: fraction × 2⁻²⁴ is exact in float32.
+      let magnitude = Float(fraction) * 0x1p-24
+      return Float(bitPattern: magnitude.bitPattern | sign)
+    case 0x1f:
+      let quiet: UInt32 = fraction == 0 ? 0 : 0x40_0000
+      return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13 | quiet)
+    default:
+      return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
     }
   }
 

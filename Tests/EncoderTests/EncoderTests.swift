@@ -150,13 +150,19 @@ struct EncoderTests {
   }
 
   @Test func halfPrecisionIsExact() {
-    for (bits, value) in [
-      (UInt16(0x0000), Float(0)), (0x3c00, 1), (0xc000, -2), (0x7bff, 65504), (0x0001, 0x1p-24), (0x03ff, 1023 * 0x1p-24),
-      (0x0400, 0x1p-14), (0x7c00, .infinity), (0xfc00, -.infinity), (0x3555, 0.333251953125),
-    ] {
-      #expect(Float(halfPrecision: bits) == value)
+    let exact: [(UInt16, Float)] = [
+      (0x0000, 0), (0x3c00, 1), (0xc000, -2), (0x7bff, 65504), (0x0001, 0x1p-24), (0x03ff, 1023 * 0x1p-24),
+      (0x0400, 0x1p-14), (0x7c00, .infinity), (0xfc00, -.infinity), (0x3555, 0.333251953125), (0x8000, -0.0),
+    ]
+    // One byte into the memory: a file's tensors stand at any address.
+    let patterns: [UInt16] = exact.map { $0.0 } + [0x7e00]
+    let bytes: [UInt8] = [0] + patterns.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }
+    let whole = ConstantBytes(bytes)
+    let shifted = whole.withUnsafeBytes {
+      ConstantBytes(unowned: UnsafeRawBufferPointer(rebasing: $0[1...]), owner: whole)
     }
-    #expect(Float(halfPrecision: 0x7e00).isNaN)
-    #expect(Float(halfPrecision: 0x8000).sign == .minus)
+    let floats = Parameter(shape: [exact.count + 1], elementType: .float16, bytes: shifted).floats()
+    #expect(floats.dropLast().map(\.bitPattern) == exact.map { $0.1.bitPattern })
+    #expect(floats.last?.isNaN == true)
   }
 }

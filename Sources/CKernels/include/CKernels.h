@@ -25,8 +25,10 @@ typedef enum {
 typedef struct {
   /// The weights' scales.
   const float *scales;
-  /// Z · Σ w
-  const int32_t *offsets;
+  /// Σ w
+  const int32_t *sums;
+  /// Z
+  int32_t stored_zero;
   /// z; NULL where all are zero.
   const int32_t *zero_points;
   const float *bias;
@@ -48,6 +50,7 @@ typedef struct {
 ///   signed); `sum` = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13).
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
 ///   multiple of 4.
+/// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens; `stride` parts two tokens' rows of
 ///   q, k and v, `out_stride` those of out; `scratch` holds sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
 #define SQ_KERNELS(X)                                                                                              \
@@ -69,6 +72,7 @@ typedef struct {
   X(u8s8f32_gemm, void,                                                                                            \
     (const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m, size_t k,           \
      const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc))  \
+  X(f16f32_row, void, (const void *x, size_t n, float *y))                                                         \
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size, float scale,       \
      float *out, size_t out_stride, float *scratch))
@@ -80,12 +84,14 @@ typedef struct {
 #undef SQ_MEMBER
 } sq_kernel_set;
 
+/// Those of another architecture than the one compiled for are empty.
 extern const sq_kernel_set sq_kernels_portable;
-#if defined(__x86_64__)
 extern const sq_kernel_set sq_kernels_avx2;
 extern const sq_kernel_set sq_kernels_avx512;
 extern const sq_kernel_set sq_kernels_avx512vnni;
-#endif
+extern const sq_kernel_set sq_kernels_neon;
+extern const sq_kernel_set sq_kernels_neondotprod;
+extern const sq_kernel_set sq_kernels_neoni8mm;
 
 /// The number of kernels in a set, and the name of the i-th as it stands in SQ_KERNELS.
 size_t sq_kernel_count(void);
@@ -102,6 +108,7 @@ static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
 /// The processor's features that kernel sets ask for, with the operating system's support for the registers.
 typedef struct {
   int avx2_fma, avx512, avx512_vnni, avx_vnni, avx512_bf16, amx_int8;
+  int neon, neon_dotprod, neon_i8mm;
 } sq_cpu_features;
 
 sq_cpu_features sq_cpu_features_read(void);
