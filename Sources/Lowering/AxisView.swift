@@ -1,7 +1,7 @@
 /// A value seen as a linear layer's rows `[batch, sequence, heads · head size]`, reshaped and transposed.
 ///
-/// Each axis of the value is a list of atoms, outer first. Reshapes regroup atoms in their row-major order, transposes permute
-/// axes; so what a value's elements are is known exactly, whatever sizes happen to be equal.
+/// Each axis of the value is a list of atoms, outer first. Reshapes regroup atoms in their row-major order, transposes
+/// permute axes; so what a value's elements are is known exactly, whatever sizes happen to be equal.
 struct AxisView: Equatable {
   enum Atom: Hashable {
     case batch, sequence, width, heads, headSize

@@ -3,8 +3,8 @@ import ONNX
 
 /// Puts the recognised operations together, from the outputs back to the embeddings.
 ///
-/// Only recognised operations are accepted on the way, wired as an encoder is; whatever else stands there is the node that
-/// the error names.
+/// Only recognised operations are accepted on the way, wired as an encoder is; whatever else stands there is the node
+/// that the error names.
 struct EncoderAssembly {
   private let graph: WorkGraph
   private let matcher: Matcher
@@ -28,7 +28,8 @@ struct EncoderAssembly {
       }
       return (try encoder(hidden, head: head), .spans(start: start, end: end))
     case .single(let name):
-      let value = try output(name)
+      var value = try output(name)
+      if let logits = try joinedColumns(value) { value = logits }
       let rows = matcher.rows(value)
       guard let width = matcher.width(value),
         graph.fact(value).shape == [graph.batch, graph.sequence, Size(width)]
@@ -60,6 +61,29 @@ struct EncoderAssembly {
     guard graph.fact(name).shape == [graph.batch, graph.sequence] else {
       throw error(at: name, "an output of shape [batch, sequence]")
     }
+    return try pickedColumn(name, expected: expected)
+  }
+
+  /// The logits whose columns, taken apart, a Concat along the last axis puts together again in their order.
+  private func joinedColumns(_ name: String) throws(LoweringError) -> String? {
+    guard let node = matcher.node(name, "Concat"), let shape = graph.fact(name).shape, shape.count == 3,
+      FactEvaluator.axis((try? node.onnx?.int("axis")) ?? 0, rank: 3) == 2, shape[2] == Size(node.inputs.count),
+      node.inputs.allSatisfy({ matcher.width($0) == 1 })
+    else { return nil }
+    var logits: String?
+    for (index, input) in node.inputs.enumerated() {
+      let source = try pickedColumn(input, expected: index)
+      guard logits == nil || logits == source else { throw graph.error(node, "columns of the same logits") }
+      logits = source
+    }
+    guard let logits, matcher.width(logits) == node.inputs.count else {
+      throw graph.error(node, "all columns of the head's logits")
+    }
+    return logits
+  }
+
+  /// The logits of which a value is the expected column, in whatever shape.
+  private func pickedColumn(_ name: String, expected: Int) throws(LoweringError) -> String {
     var name = name
     while let node = matcher.producer(of: name), case .reshape = node.operation, let source = node.input(0) {
       // Row-major elements stay in their order; only the axis of size 1 goes.

@@ -8,8 +8,8 @@ struct InputRoles {
   let batch: Size
   let sequence: Size
 
-  /// Inputs are told apart by their names, as transformers has them; whatever a name claims, what the graph does with the
-  /// input is checked later.
+  /// Inputs are told apart by their names, as transformers has them; whatever a name claims, what the graph does with
+  /// the input is checked later.
   init(_ inputs: [ValueInfo]) throws(LoweringError) {
     func first(_ parts: [String]) -> String? {
       inputs.first { input in parts.contains { input.name.lowercased().contains($0) } }?.name
@@ -47,8 +47,8 @@ struct InputRoles {
     for input in inputs {
       var fact = Fact(type: input.elementType)
       if [inputIDs, tokenTypes, attentionMask].contains(input.name) { fact.shape = [batch, sequence] }
-      if input.name == attentionMask, let type = input.elementType, let one = ScalarOperator.cast(.truth(true), to: type),
-        let zero = ScalarOperator.cast(.truth(false), to: type)
+      if input.name == attentionMask, let type = input.elementType,
+        let one = ScalarOperator.cast(.truth(true), to: type), let zero = ScalarOperator.cast(.truth(false), to: type)
       {
         fact.content = .mask(
           batch: batch == Size(1) ? nil : 0, key: sequence == Size(1) ? nil : 1, one: one, zero: zero)

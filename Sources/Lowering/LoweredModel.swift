@@ -17,8 +17,8 @@ public struct LoweredModel: Sendable {
   public var inputs: Inputs
   /// The graph's outputs by their meaning.
   public var outputs: Outputs
-  /// Values that the file quantises elsewhere than at a linear layer's input, by name: the encoder takes them as they were
-  /// before, so that it differs from the file by their rounding.
+  /// Values that the file quantises elsewhere than at a linear layer's input, by name: the encoder takes them as they
+  /// were before, so that it differs from the file by their rounding.
   public var valuesTakenAsFloat: [String]
 
   /// The names of a graph's inputs.
@@ -49,8 +49,8 @@ public struct LoweredModel: Sendable {
   ///
   /// Weights stay views of the model's bytes where they are used as the file has them.
   ///
-  /// - Throws: `LoweringError`, naming the node that stopped it, for every graph that is not proved to be an encoder of the
-  ///   BERT family. Cost: time linear in the number of nodes, times the number of passes.
+  /// - Throws: `LoweringError`, naming the node that stopped it, for every graph that is not proved to be an encoder
+  ///   of the BERT family. Cost: time linear in the number of nodes, times the number of passes.
   public init(_ model: Model) throws(LoweringError) {
     self = try Lowering(model).run()
   }

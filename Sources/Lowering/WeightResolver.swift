@@ -53,7 +53,9 @@ struct WeightResolver {
         matcher.graph.fact(name).type?.isFloatingPoint == true
       {
         name = source
-      } else if node.onnx("Mul") != nil, let found = try scaledIntegers(node, channelAxis: transposed ? 1 - axis : axis) {
+      } else if node.onnx("Mul") != nil,
+        let found = try scaledIntegers(node, channelAxis: transposed ? 1 - axis : axis)
+      {
         return (found.values, transposed, found.quantization)
       } else if let onnx = node.onnx("DequantizeLinear") {
         guard let tensor = matcher.graph.constants[source], tensor.shape.count == 2, let scale = node.input(1) else {
@@ -148,8 +150,8 @@ struct WeightResolver {
     else { throw Mismatch("constant positive scales: one, or one for each of \(channels) channels") }
     var zeros: [Int32] = [0]
     if let zeroPoint {
-      guard let tensor = matcher.graph.constants[zeroPoint], tensor.elementType == type, let values = try? tensor.ints(),
-        !values.isEmpty, values.count == 1 || values.count == channels
+      guard let tensor = matcher.graph.constants[zeroPoint], tensor.elementType == type,
+        let values = try? tensor.ints(), !values.isEmpty, values.count == 1 || values.count == channels
       else { throw Mismatch("constant zero points of the weights' type: one, or one for each of \(channels) channels") }
       zeros = values.compactMap { Int32(exactly: $0) }
     }

@@ -4,8 +4,8 @@ import Lowering
 import ONNX
 import Testing
 
-/// One thing in a recognised graph is changed, so that the graph computes another function. Lowering must refuse it, or give
-/// an encoder that has the change; it must never give the unchanged one.
+/// One thing in a recognised graph is changed, so that the graph computes another function. Lowering must refuse it, or
+/// give an encoder that has the change; it must never give the unchanged one.
 @Suite("Mutants")
 struct MutationTests {
   struct Mutant {
@@ -42,7 +42,9 @@ struct MutationTests {
   /// The number that a value is, if it is a constant of one element.
   static func number(_ name: String, _ graph: Graph) -> Double? {
     var tensor = graph.initializers[name]
-    if tensor == nil, let node = graph.nodes.first(where: { $0.outputs.contains(name) && $0.operatorType == "Constant" }) {
+    if tensor == nil,
+      let node = graph.nodes.first(where: { $0.outputs.contains(name) && $0.operatorType == "Constant" })
+    {
       tensor = try? node.optionalTensor("value")
     }
     guard let tensor, tensor.count == 1 else { return nil }
@@ -108,52 +110,62 @@ struct MutationTests {
     !node.inputs.contains { graph.initializers[$0] != nil || number($0, graph) != nil }
   }
 
+  static func refused(_ name: String, _ change: @escaping @Sendable (inout Graph) throws -> Void) -> Mutant {
+    Mutant(name: name, isExpressible: false, change: change)
+  }
+
+  static func expressed(_ name: String, _ change: @escaping @Sendable (inout Graph) throws -> Void) -> Mutant {
+    Mutant(name: name, isExpressible: true, change: change)
+  }
+
   // MARK: Mutants of the eager export (operator set 14)
 
   static let mutants: [Mutant] = [
     // Layer norm
-    Mutant(name: "epsilon", isExpressible: true, change: at("Add", has(1, near: 1e-12), constant(1, 0.5))),
-    Mutant(name: "negative epsilon", isExpressible: false, change: at("Add", has(1, near: 1e-12), constant(1, -0.5))),
-    Mutant(name: "power of 3", isExpressible: false, change: first("Pow", constant(1, 3))),
-    Mutant(name: "mean over axis 1", isExpressible: false, change: first("ReduceMean", attribute("axes", .ints([1])))),
-    Mutant(name: "mean over two axes", isExpressible: false, change: first("ReduceMean", attribute("axes", .ints([1, 2])))),
-    Mutant(name: "mean without its axis", isExpressible: false, change: first("ReduceMean", attribute("keepdims", .int(0)))),
-    Mutant(name: "sum instead of mean", isExpressible: false, change: first("ReduceMean") { node, _ in node.operatorType = "ReduceSum" }),
-    Mutant(name: "mean minus x", isExpressible: false, change: at("Sub", named("LayerNorm"), swapInputs)),
-    Mutant(name: "deviation over x", isExpressible: false, change: at("Div", named("LayerNorm"), swapInputs)),
-    Mutant(name: "no root", isExpressible: false, change: first("Sqrt") { node, _ in node.operatorType = "Identity" }),
-    Mutant(name: "norm's scale", isExpressible: true, change: weight("embeddings.LayerNorm.weight")),
-    Mutant(name: "norm's bias", isExpressible: true, change: weight("layer.1.output_layer_norm.bias")),
-    Mutant(name: "norm's scale subtracted", isExpressible: false, change: at("Mul", named("LayerNorm")) { node, _ in node.operatorType = "Sub" }),
+    expressed("epsilon", at("Add", has(1, near: 1e-12), constant(1, 0.5))),
+    refused("negative epsilon", at("Add", has(1, near: 1e-12), constant(1, -0.5))),
+    refused("power of 3", first("Pow", constant(1, 3))),
+    refused("mean over axis 1", first("ReduceMean", attribute("axes", .ints([1])))),
+    refused("mean over two axes", first("ReduceMean", attribute("axes", .ints([1, 2])))),
+    refused("mean without its axis", first("ReduceMean", attribute("keepdims", .int(0)))),
+    refused("sum instead of mean", first("ReduceMean") { node, _ in node.operatorType = "ReduceSum" }),
+    refused("mean minus x", at("Sub", named("LayerNorm"), swapInputs)),
+    refused("deviation over x", at("Div", named("LayerNorm"), swapInputs)),
+    refused("no root", first("Sqrt") { node, _ in node.operatorType = "Identity" }),
+    expressed("norm's scale", weight("embeddings.LayerNorm.weight")),
+    expressed("norm's bias", weight("layer.1.output_layer_norm.bias")),
+    refused("norm's scale subtracted", at("Mul", named("LayerNorm")) { node, _ in node.operatorType = "Sub" }),
     // GELU
-    Mutant(name: "√2", isExpressible: false, change: at("Div", has(1, near: 2.0.squareRoot()), constant(1, 1.5))),
-    Mutant(name: "times √2", isExpressible: false, change: at("Div", has(1, near: 2.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
-    Mutant(name: "erf plus 0.9", isExpressible: false, change: at("Add", has(1, near: 1), constant(1, 0.9))),
-    Mutant(name: "erf minus 1", isExpressible: false, change: at("Add", has(1, near: 1)) { node, _ in node.operatorType = "Sub" }),
-    Mutant(name: "GELU times 0.25", isExpressible: false, change: at("Mul", has(1, near: 0.5), constant(1, 0.25))),
-    Mutant(name: "tanh of x / √2", isExpressible: false, change: first("Erf") { node, _ in node.operatorType = "Tanh" }),
-    Mutant(name: "sigmoid", isExpressible: false, change: first("Erf") { node, _ in node.operatorType = "Sigmoid" }),
+    refused("√2", at("Div", has(1, near: 2.0.squareRoot()), constant(1, 1.5))),
+    refused("times √2", at("Div", has(1, near: 2.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
+    refused("erf plus 0.9", at("Add", has(1, near: 1), constant(1, 0.9))),
+    refused("erf minus 1", at("Add", has(1, near: 1)) { node, _ in node.operatorType = "Sub" }),
+    refused("GELU times 0.25", at("Mul", has(1, near: 0.5), constant(1, 0.25))),
+    refused("tanh of x / √2", first("Erf") { node, _ in node.operatorType = "Tanh" }),
+    refused("sigmoid", first("Erf") { node, _ in node.operatorType = "Sigmoid" }),
     // Attention
-    Mutant(name: "scale", isExpressible: false, change: at("Div", has(1, near: 8.0.squareRoot()), constant(1, 2))),
-    Mutant(name: "times √d", isExpressible: false, change: at("Div", has(1, near: 8.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
-    Mutant(name: "softmax over queries", isExpressible: false, change: first("Softmax", attribute("axis", .int(2)))),
-    Mutant(name: "log softmax", isExpressible: false, change: first("Softmax") { node, _ in node.operatorType = "LogSoftmax" }),
-    Mutant(name: "queries not transposed", isExpressible: false, change: first("Transpose", attribute("perm", .ints([0, 1, 2, 3])))),
-    Mutant(name: "heads in place of batch", isExpressible: false, change: first("Transpose", attribute("perm", .ints([2, 0, 1, 3])))),
-    Mutant(name: "keys: dimensions and sequence swapped", isExpressible: false, change: at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 2, 1, 3])))),
-    Mutant(name: "keys: heads within dimensions", isExpressible: false, change: at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 3, 2, 1])))),
-    Mutant(name: "heads merged the wrong way", isExpressible: false, change: at("Transpose", { node, graph in
+    refused("scale", at("Div", has(1, near: 8.0.squareRoot()), constant(1, 2))),
+    refused("times √d", at("Div", has(1, near: 8.0.squareRoot())) { node, _ in node.operatorType = "Mul" }),
+    refused("softmax over queries", first("Softmax", attribute("axis", .int(2)))),
+    refused("log softmax", first("Softmax") { node, _ in node.operatorType = "LogSoftmax" }),
+    refused("queries not transposed", first("Transpose", attribute("perm", .ints([0, 1, 2, 3])))),
+    refused("heads in place of batch", first("Transpose", attribute("perm", .ints([2, 0, 1, 3])))),
+    refused("keys: dimensions and sequence swapped",
+      at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 2, 1, 3])))),
+    refused("keys: heads within dimensions",
+      at("Transpose", { node, _ in (try? node.ints("perm")) == [0, 2, 3, 1] }, attribute("perm", .ints([0, 3, 2, 1])))),
+    refused("heads merged the wrong way", at("Transpose", { node, graph in
       graph.nodes.contains { $0.operatorType == "MatMul" && $0.outputs[0] == node.inputs[0] }
     }, attribute("perm", .ints([0, 2, 3, 1])))),
-    Mutant(name: "queries split into 4 heads", isExpressible: false, change: { graph in
+    refused("queries split into 4 heads", { graph in
       try changeInts(2, from: [2], to: [4])(&graph)
       try changeInts(3, from: [8], to: [4])(&graph)
     }),
-    Mutant(name: "queries and keys are the same layer", isExpressible: true, change: { graph in
+    expressed("queries and keys are the same layer", { graph in
       guard let product = graph.nodes.first(where: { $0.name.contains("k_lin/MatMul") }) else { throw NotFound() }
       try at("MatMul", named("q_lin/MatMul")) { node, _ in node.inputs[1] = product.inputs[1] }(&graph)
     }),
-    Mutant(name: "queries and keys swap biases", isExpressible: true, change: { graph in
+    expressed("queries and keys swap biases", { graph in
       let (q, k) = ("layer.0.attention.q_lin.bias", "layer.0.attention.k_lin.bias")
       guard let query = graph.initializers.first(where: { $0.key.hasSuffix(q) }),
         let key = graph.initializers.first(where: { $0.key.hasSuffix(k) })
@@ -161,56 +173,59 @@ struct MutationTests {
       graph.initializers[query.key] = key.value
       graph.initializers[key.key] = query.value
     }),
-    Mutant(name: "scores of values", isExpressible: false, change: at("MatMul", { node, graph in
+    refused("scores of values", at("MatMul", { node, graph in
       graph.nodes.contains { $0.operatorType == "Softmax" && $0.outputs[0] == node.inputs[0] }
     }) { node, _ in node.inputs.swapAt(0, 1) }),
     // Mask
-    Mutant(name: "mask upside down", isExpressible: false, change: at("Where", inSoftmax) { node, _ in node.inputs.swapAt(1, 2) }),
-    Mutant(name: "mask drops tokens", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, graph in
+    refused("mask upside down", at("Where", inSoftmax) { node, _ in node.inputs.swapAt(1, 2) }),
+    refused("mask drops tokens", at("Equal", has(1, near: 0)) { node, graph in
       graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [], elements: [Int64(1)])
       node.inputs[1] = "mutated"
     }),
-    Mutant(name: "mask drops nothing", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, graph in
+    refused("mask drops nothing", at("Equal", has(1, near: 0)) { node, graph in
       graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [], elements: [Int64(2)])
       node.inputs[1] = "mutated"
     }),
-    Mutant(name: "mask fills in −1", isExpressible: false, change: at("Where", inSoftmax, constant(1, -1))),
-    Mutant(name: "mask fills in the largest number", isExpressible: false, change: at("Where", inSoftmax, constant(1, .greatestFiniteMagnitude))),
-    Mutant(name: "mask from the ids", isExpressible: false, change: at("Equal", has(1, near: 0)) { node, _ in node.inputs[0] = "input_ids" }),
+    refused("mask fills in −1", at("Where", inSoftmax, constant(1, -1))),
+    refused("mask fills in the largest number", at("Where", inSoftmax, constant(1, .greatestFiniteMagnitude))),
+    refused("mask from the ids", at("Equal", has(1, near: 0)) { node, _ in node.inputs[0] = "input_ids" }),
     // Residuals and wiring
-    Mutant(name: "attention's residual missing", isExpressible: false, change: at("Add", { node, graph in
+    refused("attention's residual missing", at("Add", { node, graph in
       isBetweenLayers(node, graph) && node.name.hasSuffix("layer.0/Add")
     }) { node, _ in node.inputs[1] = node.inputs[0] }),
-    Mutant(name: "feed-forward's residual from the layer's input", isExpressible: false, change: { graph in
+    refused("feed-forward's residual from the layer's input", { graph in
       guard let first = graph.nodes.first(where: { $0.name.hasSuffix("layer.0/Add") }) else { throw NotFound() }
       try at("Add", named("layer.0/Add_1")) { node, _ in node.inputs[1] = first.inputs[1] }(&graph)
     }),
-    Mutant(name: "residual subtracted", isExpressible: false, change: at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Sub" }),
-    Mutant(name: "residual multiplied", isExpressible: false, change: at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Mul" }),
-    Mutant(name: "values from the embeddings in layer 1", isExpressible: false, change: { graph in
-      guard let first = graph.nodes.first(where: { $0.name.contains("layer.0/attention/v_lin/MatMul") }) else { throw NotFound() }
+    refused("residual subtracted", at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Sub" }),
+    refused("residual multiplied", at("Add", named("layer.0/Add_1")) { node, _ in node.operatorType = "Mul" }),
+    refused("values from the embeddings in layer 1", { graph in
+      guard let first = graph.nodes.first(where: { $0.name.contains("layer.0/attention/v_lin/MatMul") }) else {
+        throw NotFound()
+      }
       try at("MatMul", named("layer.1/attention/v_lin/MatMul")) { node, _ in node.inputs[0] = first.inputs[0] }(&graph)
     }),
-    Mutant(name: "feed-forward skips GELU", isExpressible: false, change: { graph in
+    refused("feed-forward skips GELU", { graph in
       guard let linear = graph.nodes.first(where: { $0.name.contains("layer.0/ffn/lin2/MatMul") }),
         let erf = graph.nodes.first(where: { $0.operatorType == "Div" && $0.name.contains("layer.0/ffn") })
       else { throw NotFound() }
       try at("MatMul", { node, _ in node.name == linear.name }) { node, _ in node.inputs[0] = erf.inputs[0] }(&graph)
     }),
     // Linear layers
-    Mutant(name: "weight", isExpressible: true, change: weight("qa_outputs.bias")),
-    Mutant(name: "bias subtracted", isExpressible: false, change: at("Add", named("q_lin/Add")) { node, _ in node.operatorType = "Sub" }),
-    Mutant(name: "bias multiplied", isExpressible: false, change: at("Add", named("lin1/Add")) { node, _ in node.operatorType = "Mul" }),
+    expressed("weight", weight("qa_outputs.bias")),
+    refused("bias subtracted", at("Add", named("q_lin/Add")) { node, _ in node.operatorType = "Sub" }),
+    refused("bias multiplied", at("Add", named("lin1/Add")) { node, _ in node.operatorType = "Mul" }),
     // Embeddings
-    Mutant(name: "positions from 1", isExpressible: false, change: at("Slice", { node, graph in
+    refused("positions from 1", at("Slice", { node, graph in
       node.input(1).flatMap { number($0, graph) } == 0
     }) { node, graph in
       graph.initializers["mutated"] = try Tensor(name: "mutated", shape: [1], elements: [Int64(1)])
       node.inputs[1] = "mutated"
     }),
-    Mutant(name: "positions in another order", isExpressible: false, change: { graph in
+    refused("positions in another order", { graph in
       for index in graph.nodes.indices where graph.nodes[index].operatorType == "Constant" {
-        guard let tensor = try graph.nodes[index].optionalTensor("value"), tensor.elementType == .int64, tensor.count == 40
+        guard let tensor = try graph.nodes[index].optionalTensor("value"), tensor.elementType == .int64,
+          tensor.count == 40
         else { continue }
         var values = try tensor.int64s()
         values.swapAt(3, 4)
@@ -219,22 +234,25 @@ struct MutationTests {
       }
       throw NotFound()
     }),
-    Mutant(name: "words minus positions", isExpressible: false, change: at("Add", named("embeddings/Add")) { node, _ in node.operatorType = "Sub" }),
-    Mutant(name: "words twice", isExpressible: false, change: at("Add", named("embeddings/Add")) { node, _ in node.inputs[1] = node.inputs[0] }),
-    Mutant(name: "a word's row", isExpressible: true, change: weight("word_embeddings.weight")),
-    Mutant(name: "words by the mask", isExpressible: false, change: at("Gather", named("word_embeddings")) { node, _ in node.inputs[1] = "attention_mask" }),
+    refused("words minus positions", at("Add", named("embeddings/Add")) { node, _ in node.operatorType = "Sub" }),
+    refused("words twice", at("Add", named("embeddings/Add")) { node, _ in node.inputs[1] = node.inputs[0] }),
+    expressed("a word's row", weight("word_embeddings.weight")),
+    refused("words by the mask",
+      at("Gather", named("word_embeddings")) { node, _ in node.inputs[1] = "attention_mask" }),
     // Head
-    Mutant(name: "start and end swapped", isExpressible: false, change: first("Split") { node, _ in node.outputs.swapAt(0, 1) }),
-    Mutant(name: "start twice", isExpressible: false, change: { graph in
+    refused("start and end swapped", first("Split") { node, _ in node.outputs.swapAt(0, 1) }),
+    refused("start twice", { graph in
       guard let split = graph.nodes.first(where: { $0.operatorType == "Split" }) else { throw NotFound() }
-      try at("Squeeze", { node, _ in node.outputs == ["end_logits"] }) { node, _ in node.inputs[0] = split.outputs[0] }(&graph)
+      try at("Squeeze", { node, _ in node.outputs == ["end_logits"] }) { node, _ in
+        node.inputs[0] = split.outputs[0]
+      }(&graph)
     }),
-    Mutant(name: "logits negated", isExpressible: false, change: { graph in
+    refused("logits negated", { graph in
       guard let index = graph.nodes.firstIndex(where: { $0.outputs == ["end_logits"] }) else { throw NotFound() }
       graph.nodes[index].outputs = ["mutated.end"]
       graph.nodes.append(Node(operatorType: "Neg", inputs: ["mutated.end"], outputs: ["end_logits"]))
     }),
-    Mutant(name: "hidden state rounded", isExpressible: false, change: at("MatMul", named("qa_outputs")) { node, graph in
+    refused("hidden state rounded", at("MatMul", named("qa_outputs")) { node, graph in
       graph.nodes.insert(Node(operatorType: "Round", inputs: [node.inputs[0]], outputs: ["mutated.rounded"]), at: 0)
       node.inputs[0] = "mutated.rounded"
     }),

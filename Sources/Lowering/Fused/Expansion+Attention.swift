@@ -58,8 +58,8 @@ extension Expansion {
     let scale = try tensor(4, "the weights' scale")
     let zero = fused.input(7) == nil ? nil : try tensor(7, "the weights' zero point")
     let widths = try thirds(of: weights)
-    let x = add(
-      "DequantizeLinear", [try input(0, "the input"), try input(3, "the input's scale")] + (fused.input(6).map { [$0] } ?? []))
+    let x = dequantized(
+      try input(0, "the input"), scale: try input(3, "the input's scale"), zero: fused.input(6))
     var start = 0
     var parts: [String] = []
     for width in widths {
@@ -112,7 +112,8 @@ extension Expansion {
     add("Reshape", [rows, try constant([0, 0, Int64(widths[2])])], output: try output())
   }
 
-  /// Fills scores in where an integer mask is not above 0: a mask [batch, keys] or [batch, queries, keys], or lengths [batch].
+  /// Fills scores in where an integer mask is not above 0: a mask [batch, keys] or [batch, queries, keys], or lengths
+  /// [batch].
   private mutating func masked(_ scores: String, by name: String) throws -> String {
     var mask = name
     if case .lengths = fact(name).content, fact(name).shape?.count == 1, let attentionMask {

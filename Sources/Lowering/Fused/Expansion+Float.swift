@@ -61,7 +61,9 @@ extension Expansion {
 
   /// As ``embedLayerNorm()``, tables and norm stored as integers.
   mutating func quantizedEmbedLayerNorm() throws {
-    let meanings = ["the word table", "the position table", "the token-type table", "the norm's scale", "the norm's bias"]
+    let meanings = [
+      "the word table", "the position table", "the token-type table", "the norm's scale", "the norm's bias",
+    ]
     var parts: [String?] = []
     for (index, meaning) in meanings.enumerated() {
       if index == 2, fused.input(1) == nil {

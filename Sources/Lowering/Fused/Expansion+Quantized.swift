@@ -1,7 +1,7 @@
 import ONNX
 
-// Operators on quantised tensors: as the same operator between dequantised inputs and a quantised output, which is how their
-// documents define them.
+// Operators on quantised tensors: as the same operator between dequantised inputs and a quantised output, which is how
+// their documents define them.
 extension Expansion {
   mutating func dequantized(_ name: String, scale: String, zero: String?, axis: Int64 = 1) -> String {
     add("DequantizeLinear", [name, scale] + (zero.map { [$0] } ?? []), ["axis": .int(axis)])

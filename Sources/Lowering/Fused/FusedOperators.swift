@@ -1,10 +1,10 @@
 import ONNX
 
-/// Writes fused operators as the standard nodes that they stand for, so that every check on those holds for them too: ONNX
-/// Runtime's own (domain `com.microsoft`) and the standard's operators on quantised tensors.
+/// Writes fused operators as the standard nodes that they stand for, so that every check on those holds for them too:
+/// ONNX Runtime's own (domain `com.microsoft`) and the standard's operators on quantised tensors.
 ///
-/// Their meaning: the operator documents of ONNX and of ONNX Runtime (ContribOperators). A form not covered here stays as it
-/// is, with a remark that says why, and is the node that an error names.
+/// Their meaning: the operator documents of ONNX and of ONNX Runtime (ContribOperators). A form not covered here stays
+/// as it is, with a remark that says why, and is the node that an error names.
 struct FusedOperators {
   /// What the graph's constants are, those made here among them.
   private(set) var constants: [String: Tensor]

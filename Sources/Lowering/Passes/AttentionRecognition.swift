@@ -1,8 +1,8 @@
 import Encoder
 import ONNX
 
-/// Recognises multi-head attention: softmax(q · kᵀ / √d + mask) · v, its heads split from and merged into rows by reshapes and
-/// transposes.
+/// Recognises multi-head attention: softmax(q · kᵀ / √d + mask) · v, its heads split from and merged into rows by
+/// reshapes and transposes.
 ///
 /// The scale may stand on q, on k, on both, or on their product; the mask may be added or filled in.
 enum AttentionRecognition: Pass {
@@ -73,7 +73,9 @@ struct AttentionMatcher {
   }
 
   /// Goes back over reshapes, transposes and constant scales to the value that `isBase` accepts.
-  func trace(_ name: String, to isBase: (WorkNode) -> Bool) -> (base: String, steps: [Step], scale: Double, isHalf: Bool)? {
+  func trace(
+    _ name: String, to isBase: (WorkNode) -> Bool
+  ) -> (base: String, steps: [Step], scale: Double, isHalf: Bool)? {
     var name = name
     var steps: [Step] = []
     var scale = 1.0
@@ -107,8 +109,8 @@ struct AttentionMatcher {
           return (value, factor, isHalf(constant))
         }
       }
-    } else if node.onnx("Div") != nil, node.inputs.count == 2, let divisor = matcher.scalar(node.inputs[1]), divisor != 0,
-      graph.fact(node.inputs[0]).shape == shape
+    } else if node.onnx("Div") != nil, node.inputs.count == 2, let divisor = matcher.scalar(node.inputs[1]),
+      divisor != 0, graph.fact(node.inputs[0]).shape == shape
     {
       return (node.inputs[0], 1 / divisor, isHalf(node.inputs[1]))
     }
@@ -241,7 +243,8 @@ struct AttentionMatcher {
   /// The softmax that a value is, or is where it is a number.
   private func probabilities(_ name: String) -> WorkNode? {
     if let softmax = matcher.node(name, "Softmax") { return softmax }
-    // Rows without a single key are NaN in a softmax; exporters put zeros there. No row of ours is without a key: it has itself.
+    // Rows without a single key are NaN in a softmax; exporters put zeros there. No row of ours is without a key: it
+    // has itself.
     guard let choice = matcher.node(name, "Where"), choice.inputs.count == 3, matcher.scalar(choice.inputs[1]) == 0,
       let test = matcher.node(choice.inputs[0], "IsNaN"), test.input(0) == choice.inputs[2]
     else { return nil }
@@ -295,7 +298,8 @@ struct AttentionMatcher {
     }
     let (scores, fill) = keeps ? (node.inputs[1], node.inputs[2]) : (node.inputs[2], node.inputs[1])
     guard let number = matcher.scalar(fill) ?? graph.fact(fill).single?.number, number <= Self.maximumFill else {
-      throw Mismatch("a mask that fills in \(Self.maximumFill) or less where attention_mask is 0, and nothing where it is 1")
+      throw Mismatch(
+        "a mask that fills in \(Self.maximumFill) or less where attention_mask is 0, and nothing where it is 1")
     }
     return (scores, node.inputs[0])
   }

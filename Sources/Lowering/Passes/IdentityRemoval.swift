@@ -1,7 +1,7 @@
 import ONNX
 
-/// Takes out nodes that change nothing: Identity, Dropout at inference, casts between floating-point types, reshapes to the
-/// same shape.
+/// Takes out nodes that change nothing: Identity, Dropout at inference, casts between floating-point types, reshapes to
+/// the same shape.
 ///
 /// A half-precision model thus runs in float32, which computes the same function more exactly.
 enum IdentityRemoval: Pass {

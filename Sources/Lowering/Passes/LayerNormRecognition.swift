@@ -81,7 +81,9 @@ enum LayerNormRecognition: Pass {
       throw Mismatch("a layer norm that subtracts the mean of the same value")
     }
     for (variance, epsilonName) in matcher.pairs(sum) {
-      guard let epsilon = matcher.scalar(epsilonName), let square = try meanOfLastAxis(variance, matcher) else { continue }
+      guard let epsilon = matcher.scalar(epsilonName), let square = try meanOfLastAxis(variance, matcher) else {
+        continue
+      }
       guard epsilon >= 0, isSquare(square, of: quotient.inputs[0], matcher) else {
         throw Mismatch("a layer norm that divides by the deviation of the same value")
       }

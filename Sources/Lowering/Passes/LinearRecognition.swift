@@ -1,7 +1,8 @@
 import Encoder
 import ONNX
 
-/// Recognises linear layers: a product with constant weights, stored either way, float or quantised, and the bias added to it.
+/// Recognises linear layers: a product with constant weights, stored either way, float or quantised, and the bias added
+/// to it.
 enum LinearRecognition: Pass {
   static let name = "linear"
   static let summary = "products with constant weights, with their bias, become one operation"
@@ -59,9 +60,8 @@ enum LinearRecognition: Pass {
   private static func product(
     _ node: WorkNode, _ matcher: Matcher
   ) throws(Mismatch) -> (String, DistilBERT.Linear, Bool)? {
-    guard let x = node.input(0), let name = node.input(1), let weights = try WeightResolver(matcher).weights(name) else {
-      return nil
-    }
+    guard let x = node.input(0), let name = node.input(1), let weights = try WeightResolver(matcher).weights(name)
+    else { return nil }
     guard let width = matcher.width(x), width == weights.inputs else {
       throw Mismatch("an input of \(weights.inputs) columns, as the weights have rows")
     }
@@ -71,9 +71,8 @@ enum LinearRecognition: Pass {
   private static func gemm(
     _ node: WorkNode, _ onnx: Node, _ matcher: Matcher
   ) throws(Mismatch) -> (String, DistilBERT.Linear, Bool)? {
-    guard let x = node.input(0), let name = node.input(1), var weights = try WeightResolver(matcher).weights(name) else {
-      return nil
-    }
+    guard let x = node.input(0), let name = node.input(1), var weights = try WeightResolver(matcher).weights(name)
+    else { return nil }
     guard (try? onnx.float("alpha", default: 1)) == 1, (try? onnx.int("transA", default: 0)) == 0 else {
       throw Mismatch("a Gemm of the input as it is, with alpha 1")
     }

@@ -2,8 +2,8 @@ import ONNX
 
 /// Replaces what is computed from the attention mask alone.
 ///
-/// The mask holds 0 and 1 only, so that everything computed from it element by element is told by two numbers. They were
-/// derived with the facts; which numbers an attention may see is checked there.
+/// The mask holds 0 and 1 only, so that everything computed from it element by element is told by two numbers. They
+/// were derived with the facts; which numbers an attention may see is checked there.
 enum MaskRecognition: Pass {
   static let name = "masks"
   static let summary = "what is computed from the attention mask becomes two numbers"

@@ -3,16 +3,17 @@ import ONNX
 
 /// Recognises values that are quantised and dequantised again.
 ///
-/// Before a linear layer with integer weights, that is how its input is quantised, and the layer keeps it. Everywhere else (a
-/// residual sum, a softmax, the inside of a decomposed layer norm) the value is taken as it was before: the encoder computes
-/// there in float32, closer to the float model than the file is. What is taken so is listed; a step so coarse that the file
-/// computes another function than the float model is refused.
+/// Before a linear layer with integer weights, that is how its input is quantised, and the layer keeps it. Everywhere
+/// else (a residual sum, a softmax, the inside of a decomposed layer norm) the value is taken as it was before: the
+/// encoder computes there in float32, closer to the float model than the file is. What is taken so is listed; a step so
+/// coarse that the file computes another function than the float model is refused.
 enum QuantizationRecognition: Pass {
   static let name = "quantisation"
   static let summary = "quantised and dequantised again: a linear layer's input keeps it, other values are float"
 
-  /// The largest step of an 8-bit quantisation that is taken as float. Its range spans over 1,000, which values between a BERT's
-  /// layers do not; masks of −10,000 added to the scores before quantisation do, and leave nothing of the scores.
+  /// The largest step of an 8-bit quantisation that is taken as float. Its range spans over 1,000, which values between
+  /// a BERT's layers do not; masks of −10,000 added to the scores before quantisation do, and leave nothing of the
+  /// scores.
   static let maximumStep: Float = 4
 
   static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) throws(LoweringError) {
@@ -30,8 +31,8 @@ enum QuantizationRecognition: Pass {
       guard let onnx = node.onnx("DequantizeLinear"), let source = node.input(0), let output = node.outputs.first,
         let tensor = graph.constants[source], tensor.shape.count <= 1, integerTypes.contains(tensor.elementType),
         let integers = try? tensor.ints(),
-        let scale = node.input(1), let scales = graph.floats(scale), scales.count == 1 || scales.count == integers.count,
-        (try? onnx.int("block_size", default: 0)) == 0
+        let scale = node.input(1), let scales = graph.floats(scale),
+        scales.count == 1 || scales.count == integers.count, (try? onnx.int("block_size", default: 0)) == 0
       else { return true }
       var zeros = [0]
       if let name = node.input(2) {
@@ -107,7 +108,9 @@ private struct QuantizationTracer {
         originals[output] = original
         continue
       }
-      guard let source = node.inputs.first(where: { quantized[$0] != nil }), let value = quantized[source] else { continue }
+      guard let source = node.inputs.first(where: { quantized[$0] != nil }), let value = quantized[source] else {
+        continue
+      }
       if node.onnx("DequantizeLinear") != nil, node.input(0) == source, code(of: node) == value.code,
         let output = node.outputs.first
       {
@@ -129,9 +132,9 @@ private struct QuantizationTracer {
     if node.onnx("DynamicQuantizeLinear") != nil, node.outputs.count == 3, let x = node.input(0) {
       return (.dynamic(scale: node.outputs[1], zeroPoint: node.outputs[2]), x)
     }
-    guard node.onnx("QuantizeLinear") != nil, let x = node.input(0), !matcher.isConstant(x), let code = code(of: node) else {
-      return nil
-    }
+    guard node.onnx("QuantizeLinear") != nil, let x = node.input(0), !matcher.isConstant(x),
+      let code = code(of: node)
+    else { return nil }
     return (code, x)
   }
 
@@ -175,8 +178,9 @@ private struct QuantizationTracer {
         sources[output] = sources[original] ?? original
         continue
       }
-      let isMoving = node.outputs.first.flatMap { quantized[$0] }.map { $0.isMoved && !blocked.contains($0.root) } ?? false
-      if isMoving, let input = node.inputs.first, let value = quantized[input] {
+      if let moved = node.outputs.first.flatMap({ quantized[$0] }), moved.isMoved, !blocked.contains(moved.root),
+        let input = node.inputs.first, let value = quantized[input]
+      {
         if !value.isMoved, let original = originals[value.root] { node.inputs[0] = sources[original] ?? original }
         for output in node.outputs { graph.facts[output]?.type = .float }
       }

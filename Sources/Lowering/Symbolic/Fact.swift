@@ -17,9 +17,9 @@ struct Fact: Sendable, Equatable {
     case uniform(Scalar)
     /// Element = start + index along the axis.
     case ramp(axis: Int, start: Int)
-    /// Each element is a function of one element of the attention mask, whose elements are 0 and 1: `one` where it is 1 and
-    /// `zero` where it is 0. `batch` and `key` are the axes along which the mask's batch and sequence run; nil where this
-    /// size is 1. Along the others all elements are equal.
+    /// Each element is a function of one element of the attention mask, whose elements are 0 and 1: `one` where it is 1
+    /// and `zero` where it is 0. `batch` and `key` are the axes along which the mask's batch and sequence run; nil
+    /// where this size is 1. Along the others all elements are equal.
     case mask(batch: Int?, key: Int?, one: Scalar, zero: Scalar)
     /// The attention mask `[batch, sequence]` row-major in one axis, as the function of it that ``mask`` describes.
     case flatMask(batch: Size, sequence: Size, one: Scalar, zero: Scalar)
@@ -57,7 +57,8 @@ struct Fact: Sendable, Equatable {
     switch content {
     case .ramp(let axis, let start): return (axis, start)
     case .elements:
-      guard let values = ints, let first = values.first, first >= 0, let axis = shape?.lastIndex(of: Size(values.count)),
+      guard let values = ints, let first = values.first, first >= 0,
+        let axis = shape?.lastIndex(of: Size(values.count)),
         values.enumerated().allSatisfy({ $0.element - first == $0.offset })
       else { return nil }
       return (axis, first)

@@ -36,7 +36,9 @@ extension FactEvaluator {
       return Fact(type: x[0].type, shape: [count], content: .ramp(axis: 0, start: start))
     case "NonZero":
       // The indices of all elements of a vector of ones: how old exporters wrote a range.
-      guard let shape = data.shape, shape.count == 1, let value = data.single?.number, value != 0 else { return .unknown }
+      guard let shape = data.shape, shape.count == 1, let value = data.single?.number, value != 0 else {
+        return .unknown
+      }
       return Fact(type: .int64, shape: [Size(1), shape[0]], content: .ramp(axis: 1, start: 0))
     case "Reshape":
       guard let shape = data.shape, let target = x[1].sizes else { return Fact(type: data.type) }
@@ -200,7 +202,8 @@ extension FactEvaluator {
       result.content = .mask(
         batch: batch.flatMap { order.firstIndex(of: $0) }, key: key.flatMap { order.firstIndex(of: $0) }, one: one,
         zero: zero)
-    case .flatMask, .lengths, .strided, .grid, .pairs: if order == Array(shape.indices) { result.content = data.content }
+    case .flatMask, .lengths, .strided, .grid, .pairs:
+      if order == Array(shape.indices) { result.content = data.content }
     case .unknown: break
     }
     return result
@@ -213,7 +216,9 @@ extension FactEvaluator {
     }
     var result = first
     for shape in shapes.dropFirst() {
-      guard shape.count == first.count, let sum = result[axis].plus(shape[axis]) else { return Fact(type: facts[0].type) }
+      guard shape.count == first.count, let sum = result[axis].plus(shape[axis]) else {
+        return Fact(type: facts[0].type)
+      }
       result[axis] = sum
     }
     var fact = Fact(type: facts[0].type, shape: result)
@@ -261,7 +266,9 @@ extension FactEvaluator {
     else { return unknown }
     var result = Fact(type: data.type, shape: shape, content: data.content)
     // A short list of positions, or of equal numbers, is cut at the sequence's length, which is no number.
-    if starts.constants == nil || ends.constants == nil || shape.count > 1, case .elements(let elements) = data.content {
+    if starts.constants == nil || ends.constants == nil || shape.count > 1,
+      case .elements(let elements) = data.content
+    {
       if let first = elements.first, elements.allSatisfy({ $0 == first }) {
         result.content = .uniform(first)
       } else if let ramp = data.ramp {

@@ -78,9 +78,8 @@ enum ScalarOperator {
     case .uint16: range = 0...65_535
     default: return nil
     }
-    guard case .real(let real) = value, let step = scale.number, let zero = zeroPoint.number, step > 0, !real.isNaN else {
-      return nil
-    }
+    guard case .real(let real) = value, !real.isNaN, let step = scale.number, step > 0, let zero = zeroPoint.number
+    else { return nil }
     let quotient = Double(Float(real) / Float(step)).rounded(.toNearestOrEven) + zero
     return .integer(Size(Int(min(max(quotient, range.lowerBound), range.upperBound))))
   }
