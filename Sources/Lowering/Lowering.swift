@@ -53,7 +53,7 @@ struct Lowering {
       inputs: LoweredModel.Inputs(
         inputIDs: roles.inputIDs, attentionMask: mask, maskIsLength: takesMaskAsLength, tokenTypes: types,
         unused: model.graph.inputs.map(\.name).filter { !used.contains($0) }),
-      outputs: outputs, valuesTakenAsFloat: graph.valuesTakenAsFloat)
+      outputs: outputs, valuesTakenAsFloat: graph.valuesTakenAsFloat.map(\.name))
   }
 
   /// The inputs that the outputs depend on.

@@ -5,10 +5,13 @@ import ONNX
 struct Matcher {
   let graph: WorkGraph
   private let producers: [String: Int]
+  /// The steps of values that are taken as float.
+  private let steps: [String: Float]
 
   init(_ graph: WorkGraph) {
     self.graph = graph
     producers = graph.producers
+    steps = Dictionary(graph.valuesTakenAsFloat.map { ($0.name, $0.step) }) { max($0, $1) }
   }
 
   func producer(of name: String) -> WorkNode? { producers[name].map { graph.nodes[$0] } }
@@ -70,6 +73,21 @@ struct Matcher {
   func isScalar(_ name: String?, _ expected: Double) -> Bool {
     guard let name, let value = scalar(name) else { return false }
     return isClose(value, expected, type: graph.fact(name).type)
+  }
+
+  /// The largest step in which a value between `output` and the values it is made of, `inputs`, is quantised in the file.
+  func quantizationStep(between output: String, and inputs: [String]) -> Float? {
+    var open = [output]
+    var seen: Set<String> = [output]
+    var largest: Float?
+    while let next = open.popLast() {
+      guard let node = producer(of: next), seen.count <= 64 else { continue }
+      for input in node.inputs where !inputs.contains(input) && seen.insert(input).inserted {
+        if let step = steps[input] { largest = max(largest ?? 0, step) }
+        open.append(input)
+      }
+    }
+    return largest
   }
 
   /// A product taken apart: the constant scalars multiplied, and the values that are not products.

@@ -19,8 +19,8 @@ struct WorkGraph {
   var remarks: [String: String] = [:]
   /// How a product's input was quantised, by the product's output.
   var inputQuantization: [String: DistilBERT.ActivationQuantization] = [:]
-  /// Quantised values that are taken as they were before.
-  var valuesTakenAsFloat: [String] = []
+  /// Quantised values that are taken as they were before, with the step of each.
+  var valuesTakenAsFloat: [(name: String, step: Float)] = []
 }
 
 /// One operation, the values that it takes and those that it produces.

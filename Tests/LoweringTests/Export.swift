@@ -68,6 +68,20 @@ struct Export {
     try largestDifference(of: try LoweredModel(try Model(contentsOf: model)), relative: relative)
   }
 
+  /// The largest difference between the outputs expected here and there.
+  func largestDifference(to other: Export) throws -> Float {
+    try #require(cases.count == other.cases.count)
+    var largest: Float = 0
+    for (ours, theirs) in zip(cases, other.cases) {
+      for (name, values) in ours.outputs {
+        let others = try #require(theirs.outputs[name])
+        try #require(values.count == others.count)
+        largest = zip(values, others).reduce(largest) { max($0, abs($1.0 - $1.1)) }
+      }
+    }
+    return largest
+  }
+
   func largestDifference(of lowered: LoweredModel, relative: Bool) throws -> Float {
     let encoder = try Encoder(lowered.model)
     var largest: Float = 0

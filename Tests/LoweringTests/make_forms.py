@@ -273,8 +273,8 @@ class Forms:
         add("optimizer-dynamic-int8", QUANTIZER, self.dynamic(optimised, QuantType.QInt8), True)
         add("optimizer-dynamic-channel", QUANTIZER, self.dynamic(optimised, QuantType.QUInt8, True), True)
         qdq, operators = QuantFormat.QDQ, QuantFormat.QOperator
-        # Quantising the masked scores as well, as the defaults do, leaves nothing of them: the forms whose names end so.
-        some = ["MatMul", "Gemm", "Gather", "Add", "Mul"]
+        # The forms "adds" are quantised inside norms too, and "all", as the defaults have it, also after the mask.
+        some = ["MatMul", "Gemm", "Gather"]
         linear = ["MatMul", "Gemm"]
         add("qdq-tensor", QUANTIZER, self.static(qdq, operators=some), True)
         add("qdq-channel", QUANTIZER, self.static(qdq, True, operators=some), True)
@@ -286,15 +286,19 @@ class Forms:
         quantize = self.static(qdq, True, operators=linear, nodes=self.linear_nodes(),
                                OpTypesToExcludeOutputQuantization=linear)
         add("qdq-linear", QUANTIZER + ", products only", lambda path: (quantize(path), products_only(path)), True)
+        add("qdq-float-weights", QUANTIZER, self.static(qdq, True, operators=linear, AddQDQPairToWeight=True), True)
         add("qdq-uint8-weights", QUANTIZER, self.static(qdq, weights=QuantType.QUInt8, operators=linear), True)
         add("qdq-16bit", QUANTIZER, self.static(qdq, activation=QuantType.QUInt16, operators=linear,
                                                 UseQDQContribOps=True), True)
+        adds = some + ["Add", "Mul"]
+        add("qdq-adds", QUANTIZER, self.static(qdq, True, operators=adds), True)
         add("qdq-all", QUANTIZER, self.static(qdq, True), True)
         for form in ["qdq-matmul", "qdq-channel"]:
             add(form + "-ort-extended", f"{RUNTIME} session", self.session(self.path(form), Level.ORT_ENABLE_EXTENDED),
                 True)
         add("qoperator-tensor", QUANTIZER, self.static(operators, operators=some), True)
         add("qoperator-channel", QUANTIZER, self.static(operators, True, operators=linear), True)
+        add("qoperator-adds", QUANTIZER, self.static(operators, True, operators=adds), True)
         add("qoperator-all", QUANTIZER, self.static(operators, True), True)
         add("q4", f"{RUNTIME} matmul_nbits_quantizer", self.blocks(), True)
         add("q4-asymmetric", f"{RUNTIME} matmul_nbits_quantizer", self.blocks(symmetric=False, size=16), True)
@@ -413,6 +417,13 @@ def others(folder):
     three = make_exports.INPUTS + ["token_type_ids"]
     bert = dict(num_hidden_layers=3, hidden_size=384, num_attention_heads=12, intermediate_size=1536)
     wide = dict(n_layers=3, dim=384, n_heads=12, hidden_dim=1536)
+    brain = make_exports.distilbert(DistilBertModel, "sdpa", **wide).to(torch.bfloat16)
+    target.export("other-bf16", brain, 18, dynamo=True, outputs=["last_hidden_state"])
+    target.export("other-bf16-float32", brain.to(torch.float32), 18, dynamo=True, outputs=["last_hidden_state"])
+    target.expect("other-bf16", path=target.file("other-bf16-float32"))
+    os.remove(target.file("other-bf16-float32"))
+    rows.append(dict(file="other-bf16", model="3×384", form="bfloat16 throughout", tool=version("torch"), opset=18,
+                     quantised=False, contributed=[]))
     for name, model, opset, outputs, inputs, dynamo in [
         ("tokens-distilbert", make_exports.distilbert(DistilBertForTokenClassification, num_labels=9, **wide), 17,
          ["logits"], make_exports.INPUTS, False),
@@ -488,10 +499,11 @@ def packages(wheels, folder):
 
 TINY_BERT = ["optimizer", "optimizer-mha", "optimum-O3", "optimizer-dynamic-channel", "dynamic-int8",
              "dynamic-int8-ort-extended", "bf16", "external", "q4-asymmetric", "q4-qdq", "q8", "bnb4-nf4", "bnb4-fp4"]
-TINY_DISTILBERT = ["ort-extended", "qdq-linear", "qdq-channel", "qdq-all", "qdq-matmul", "qdq-matmul-ort-extended",
-                   "qoperator-tensor", "fp16"]
+TINY_DISTILBERT = ["ort-extended", "qdq-linear", "qdq-channel", "qdq-adds", "qdq-all", "qdq-matmul", "qdq-matmul-ort-extended",
+                   "qdq-float-weights", "qoperator-tensor", "fp16"]
 BASE_FORMS = ["plain", "fp16", "ort-extended", "optimizer", "optimum-O1", "optimum-O2", "optimum-O3", "dynamic-int8",
-              "optimizer-dynamic-int8", "qdq-tensor", "qdq-channel", "qoperator-tensor", "q4", "external", "onnxslim"]
+              "optimizer-dynamic-int8", "qdq-tensor", "qdq-channel", "qdq-linear", "qoperator-tensor", "q4",
+              "external", "onnxslim"]
 
 OLD_FORMS = ["plain", "optimizer", "optimizer-mha", "optimizer-lengths", "optimizer-fp16", "optimum-O1", "optimum-O2",
              "optimum-O3", "optimizer-dynamic-int8", "optimizer-dynamic-channel", "dynamic-int8",

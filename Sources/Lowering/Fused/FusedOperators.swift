@@ -32,17 +32,25 @@ struct FusedOperators {
     }
     for output in node.outputs where !output.isEmpty { producers[output] = node }
     guard let write = Self.writer(of: node) else { return ([node], [:]) }
-    var expansion = Expansion(node, facts: facts, constants: constants, producers: producers, mask: attentionMask)
+    let written: (nodes: [Node], made: [String: Tensor], takesMaskAsLength: Bool)
     do {
-      try write(&expansion)
+      written = try writeOut(node, facts: facts, write)
     } catch {
       remarks[node.outputs.first ?? ""] = (error as? Mismatch)?.expected ?? "\(error)"
       return ([node], [:])
     }
     counts[node.operatorType, default: 0] += 1
-    takesMaskAsLength = takesMaskAsLength || expansion.takesMaskAsLength
-    constants.merge(expansion.made) { _, new in new }
-    return (expansion.nodes, expansion.made)
+    takesMaskAsLength = takesMaskAsLength || written.takesMaskAsLength
+    constants.merge(written.made) { _, new in new }
+    return (written.nodes, written.made)
+  }
+
+  private func writeOut(
+    _ node: Node, facts: [String: Fact], _ write: Writer
+  ) throws -> (nodes: [Node], made: [String: Tensor], takesMaskAsLength: Bool) {
+    var expansion = Expansion(node, facts: facts, constants: constants, producers: producers, mask: attentionMask)
+    try write(&expansion)
+    return (expansion.nodes, expansion.made, expansion.takesMaskAsLength)
   }
 
   private typealias Writer = (inout Expansion) throws -> Void

@@ -162,6 +162,11 @@ struct AttentionMatcher {
     guard let dot = matcher.node(unmasked.value, "MatMul"), dot.inputs.count == 2 else {
       throw Mismatch("attention's scores as queries times keys, scaled and masked")
     }
+    if let step = matcher.quantizationStep(between: softmax.outputs[0], and: dot.inputs),
+      step > QuantizationRecognition.maximumScoreStep
+    {
+      throw Mismatch("attention's scores in steps of at most \(QuantizationRecognition.maximumScoreStep), not \(step)")
+    }
     let (query, key) = (try projection(dot.inputs[0]), try projection(dot.inputs[1]))
     let value = try projection(product.inputs[1])
     guard value.scale == 1 else { throw Mismatch("attention's values without a scale") }

@@ -4,9 +4,10 @@ import ONNX
 /// Recognises values that are quantised and dequantised again.
 ///
 /// Before a linear layer with integer weights, that is how its input is quantised, and the layer keeps it. Everywhere
-/// else (a residual sum, a softmax, the inside of a decomposed layer norm) the value is taken as it was before: the
-/// encoder computes there in float32, closer to the float model than the file is. What is taken so is listed; a step so
-/// coarse that the file computes another function than the float model is refused.
+/// else (a product's result, a residual sum, a softmax) the value is taken as it was before: the
+/// encoder computes there in float32, closer to the float model than the file is. What is taken so is listed. Refused are
+/// steps so coarse that the file computes another function than the float model, and later, by their recognisers, layer
+/// norms and activations that are quantised inside.
 enum QuantizationRecognition: Pass {
   static let name = "quantisation"
   static let summary = "quantised and dequantised again: a linear layer's input keeps it, other values are float"
@@ -16,11 +17,44 @@ enum QuantizationRecognition: Pass {
   /// scores.
   static let maximumStep: Float = 4
 
+  /// The largest step of attention's scores: half of one moves a probability by a factor of up to 1.3.
+  static let maximumScoreStep: Float = 0.5
+
   static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) throws(LoweringError) {
+    foldQuantizers(&graph, &counts)
     foldVectors(&graph, &counts)
     var tracer = QuantizationTracer(graph)
     tracer.trace()
     try tracer.apply(to: &graph, &counts)
+  }
+
+  /// Weights that the graph quantises itself become integers.
+  private static func foldQuantizers(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
+    graph.nodes = graph.nodes.filter { node in
+      guard let onnx = node.onnx("QuantizeLinear"), let source = node.input(0), let output = node.outputs.first,
+        let weights = graph.constants[source], (1...2).contains(weights.shape.count),
+        let values = try? weights.floats(), let scale = node.input(1), let scales = graph.floats(scale),
+        let axis = (try? onnx.int("axis", default: 1)).flatMap({
+          FactEvaluator.axis(weights.shape.count == 1 ? 0 : $0, rank: weights.shape.count)
+        }), scales.count == 1 || scales.count == weights.shape[axis], scales.allSatisfy({ $0 > 0 && $0.isFinite }),
+        (try? onnx.int("block_size", default: 0)) == 0,
+        let point = node.input(2).flatMap({ graph.constants[$0] }), point.elementType == .int8,
+        let zeros = try? point.elements(as: Int8.self), zeros.count == scales.count
+      else { return true }
+      let stride = axis == weights.shape.count - 1 ? 1 : weights.shape[1]
+      let integers = values.indices.map { index in
+        let channel = scales.count == 1 ? 0 : index / stride % scales.count
+        let quotient = (values[index] / scales[channel]).rounded(.toNearestOrEven)
+        return Int8(clamping: Int(max(-1000, min(1000, quotient))) + Int(zeros[channel]))
+      }
+      guard !values.contains(where: \.isNaN), let folded = try? Tensor(shape: weights.shape, elements: integers) else {
+        return true
+      }
+      graph.constants[output] = folded
+      graph.facts[output] = Fact(folded)
+      counts["weights", default: 0] += 1
+      return false
+    }
   }
 
   private static let integerTypes: Set<ElementType> = [.int8, .uint8, .int16, .uint16, .int32]
@@ -187,14 +221,14 @@ private struct QuantizationTracer {
       node.inputs = node.inputs.map { sources[$0] ?? $0 }
       nodes.append(node)
     }
-    try keepInputs(of: graph.nodes, in: &graph, &counts)
+    try keepInputs(of: graph.nodes, sources: sources, in: &graph, &counts)
     graph.nodes = nodes
     graph.outputs = graph.outputs.map { ($0.name, sources[$0.value] ?? $0.value) }
   }
 
   /// Keeps how the inputs of linear layers are quantised, and lists all other quantised values.
   private func keepInputs(
-    of nodes: [WorkNode], in graph: inout WorkGraph, _ counts: inout [String: Int]
+    of nodes: [WorkNode], sources: [String: String], in graph: inout WorkGraph, _ counts: inout [String: Int]
   ) throws(LoweringError) {
     let resolver = WeightResolver(matcher)
     var takenAsFloat: Set<String> = []
@@ -220,13 +254,15 @@ private struct QuantizationTracer {
     for output in graph.outputs { if let value = dequantized(output.value) { takenAsFloat.insert(value.root) } }
     for node in nodes {
       guard let root = node.outputs.first, takenAsFloat.contains(root) else { continue }
-      if let step = quantized[root]?.code.step, step > QuantizationRecognition.maximumStep {
+      let step = quantized[root]?.code.step ?? 0
+      if step > QuantizationRecognition.maximumStep {
         throw .node(
           operator: node.operatorType, name: node.label,
           expected: "a quantisation that can be taken as float32: steps of at most "
             + "\(QuantizationRecognition.maximumStep), not \(step)")
       }
-      graph.valuesTakenAsFloat.append(originals[root] ?? root)
+      let original = originals[root] ?? root
+      graph.valuesTakenAsFloat.append((sources[original] ?? original, step))
     }
     counts["taken as float"] = takenAsFloat.isEmpty ? nil : takenAsFloat.count
   }
