@@ -62,6 +62,7 @@ struct ModelCommand: ParsableCommand {
       ("positions", .integer(configuration.positions)),
       ("token_types", .integer(configuration.tokenTypes)),
       ("weights", .string(lowered.weightPrecision)),
+      ("quantised_values_taken_as_float", .integer(lowered.valuesTakenAsFloat.count)),
       ("weight_bytes", .integer(lowered.model.weightByteCount)),
       ("opset", .integer(Int(lowered.opset))),
       ("producer", .string(lowered.producer)),
