@@ -41,6 +41,7 @@ let package = Package(
 
     // Models.
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
+    .target(name: "Interpreter", dependencies: ["ONNX"]),
     .target(name: "Encoder", dependencies: ["Kernels"]),
     .target(name: "ONNX", dependencies: ["CONNXProto"]),
 
@@ -70,6 +71,7 @@ let package = Package(
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "ONNX"], exclude: ["Goldens", "make_forms.py"]),
+    .testTarget(name: "InterpreterTests", dependencies: ["Interpreter", "ONNX"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17
