@@ -158,8 +158,7 @@ public struct CPUBackend: Backend {
   }
 
   public func hidden(in workspace: CPUWorkspace) -> [Float] {
-    let count = workspace.layout.queryKeyValue
-    return Array(UnsafeBufferPointer(start: workspace.hidden, count: count))
+    Array(UnsafeBufferPointer(start: workspace.hidden, count: workspace.layout.hiddenCount))
   }
 
   // MARK: Parts

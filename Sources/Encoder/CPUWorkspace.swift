@@ -12,6 +12,7 @@ public final class CPUWorkspace: @unchecked Sendable {
     let tokens: Int
     /// `[tokens, hidden]`: the residual stream.
     let hidden: Int
+    let hiddenCount: Int
     /// `[tokens, 3 · hidden]`
     let queryKeyValue: Int
     /// `[tokens, hidden]`: what attention gathered.
@@ -34,6 +35,7 @@ public final class CPUWorkspace: @unchecked Sendable {
       let shared = max(aligned(tokens * 3 * hidden) + rows, aligned(tokens * feedForward))
       self.tokens = tokens
       self.hidden = 0
+      hiddenCount = tokens * hidden
       queryKeyValue = rows
       context = rows + aligned(tokens * 3 * hidden)
       middle = rows

@@ -9,7 +9,10 @@ public struct Encoder: Sendable {
   /// Values a token: the head's outputs, or the hidden size of a model without a head.
   public let outputs: Int
 
-  private let run: @Sendable (PackedBatch) -> [Float]
+  private let run: @Sendable (PackedBatch, LayerObserver?) -> [Float]
+
+  /// Takes a hidden state, `[tokens, hidden]`: number 0 is the embeddings' after their norm, number i that after layer i.
+  public typealias LayerObserver = (_ number: Int, _ hiddenState: [Float]) -> Void
 
   /// Prepares `model` on the processor: packs its weights, after which the model itself may go.
   ///
@@ -24,17 +27,21 @@ public struct Encoder: Sendable {
     configuration = model.configuration
     outputs = model.head?.weights.outputs ?? model.configuration.hidden
     let prepared = try PreparedModel(model, backend: backend)
-    run = { prepared.forward($0) }
+    run = { prepared.forward($0, observer: $1) }
   }
 
   /// The head's result for every token of `batch` (or the last hidden state, where there is no head).
   ///
   /// Cost: 2 · layers · (4 · hidden² + 2 · hidden · feedForward) operations a token in the linear layers, and
   /// 4 · layers · hidden · length a token in attention.
+  /// - Parameter observer: is handed the hidden state after the embeddings and after each layer, a copy each; for tests and
+  ///   comparisons.
   /// - Throws: `BatchError` where an id, position or type has no row in the model's tables, or a result is not finite.
-  public func forward(_ batch: PackedBatch) throws(BatchError) -> EncoderOutput {
+  public func forward(
+    _ batch: PackedBatch, observer: LayerObserver? = nil
+  ) throws(BatchError) -> EncoderOutput {
     try check(batch)
-    let values = run(batch)
+    let values = run(batch, observer)
     if !values.allSatisfy(\.isFinite) { throw .notFinite(output: "the model's output") }
     return EncoderOutput(values: values, outputs: outputs, sequenceStarts: batch.sequenceStarts)
   }
@@ -90,18 +97,20 @@ private struct PreparedModel<Device: Backend>: Sendable {
     headOutputs = model.head?.weights.outputs ?? 0
   }
 
-  func forward(_ batch: PackedBatch) -> [Float] {
+  func forward(_ batch: PackedBatch, observer: Encoder.LayerObserver?) -> [Float] {
     if batch.tokenCount == 0 { return [] }
     let workspace = backend.makeWorkspace(for: batch, configuration: configuration, outputs: headOutputs)
     defer { backend.recycle(workspace) }
 
     backend.embed(batch, embeddings, embeddingNorm, in: workspace)
-    for layer in layers {
+    observer?(0, backend.hidden(in: workspace))
+    for (index, layer) in layers.enumerated() {
       backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
       backend.attend(batch, configuration: configuration, in: workspace)
       backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
       backend.addFeedForward(
         layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
+      observer?(index + 1, backend.hidden(in: workspace))
     }
     return head.map { backend.head($0, in: workspace) } ?? backend.hidden(in: workspace)
   }

@@ -1,7 +1,7 @@
 /// Arithmetic on shapes, checked: they come from files.
 enum Shape {
   /// The most elements that one value may have.
-  static let largestCount = 1 << 30
+  static let largestCount = 1 << 28
 
   /// The number of elements of `shape`, if it is one that a value may have.
   @discardableResult

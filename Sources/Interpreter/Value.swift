@@ -49,6 +49,16 @@ public struct Value: Sendable, Equatable {
     try self.init(checked: .int64, shape, .int64(int64s))
   }
 
+  /// A tensor of whole numbers in the type `type`, which must hold them.
+  public init(shape: [Int], int64s: [Int64], as type: ElementType) throws(InterpreterError) {
+    let integers = try Value(shape: shape, int64s: int64s)
+    do {
+      self = try cast(integers, to: type)
+    } catch {
+      throw .value(reason: "whole numbers cannot be given as \(type)")
+    }
+  }
+
   /// A tensor of 32-bit integers.
   public init(shape: [Int], int32s: [Int32]) throws(InterpreterError) {
     try self.init(checked: .int32, shape, .int32(int32s))

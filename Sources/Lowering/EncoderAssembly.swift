@@ -14,7 +14,10 @@ struct EncoderAssembly {
     matcher = Matcher(graph)
   }
 
-  func assemble(_ requested: RequestedOutputs) throws(LoweringError) -> (DistilBERT, LoweredModel.Outputs) {
+  /// The encoder, its outputs, and the values that hold the hidden states after the embeddings and after each layer.
+  func assemble(
+    _ requested: RequestedOutputs
+  ) throws(LoweringError) -> (model: DistilBERT, outputs: LoweredModel.Outputs, layerOutputs: [String]) {
     switch requested {
     case .spans(let start, let end):
       let startColumn = try column(output(start), expected: 0)
@@ -26,7 +29,8 @@ struct EncoderAssembly {
       guard head.weights.outputs == 2 else {
         throw error(at: startColumn, "a question-answering head with two outputs, not \(head.weights.outputs)")
       }
-      return (try encoder(hidden, head: head), .spans(start: start, end: end))
+      let (model, layerOutputs) = try encoder(hidden, head: head)
+      return (model, .spans(start: start, end: end), layerOutputs)
     case .single(let name):
       var value = try output(name)
       if let logits = try joinedColumns(value) { value = logits }
@@ -35,10 +39,12 @@ struct EncoderAssembly {
         graph.fact(value).shape == [graph.batch, graph.sequence, Size(width)]
       else { throw error(at: value, "an output of shape [batch, sequence, width]") }
       if let node = matcher.producer(of: rows), case .layerNormalization = node.operation {
-        return (try encoder(rows, head: nil), .hiddenState(name: name, width: width))
+        let (model, layerOutputs) = try encoder(rows, head: nil)
+        return (model, .hiddenState(name: name, width: width), layerOutputs)
       }
       let (head, hidden) = try headLayer(rows)
-      return (try encoder(hidden, head: head), .logits(name: name, width: width))
+      let (model, layerOutputs) = try encoder(hidden, head: head)
+      return (model, .logits(name: name, width: width), layerOutputs)
     }
   }
 
@@ -159,14 +165,19 @@ struct EncoderAssembly {
     throw graph.error(node, "\(block)'s linear layer added to the block's input, of the same shape")
   }
 
-  private func encoder(_ top: String, head: DistilBERT.Linear?) throws(LoweringError) -> DistilBERT {
+  private func encoder(
+    _ top: String, head: DistilBERT.Linear?
+  ) throws(LoweringError) -> (DistilBERT, layerOutputs: [String]) {
     var layers: [DistilBERT.Layer] = []
+    var layerOutputs: [String] = []
     var heads: Int?
     var current = matcher.rows(top)
     while true {
       let (outputNorm, sum) = try norm(current, "a layer norm at the end of a layer, or of the embeddings")
+      layerOutputs.append(current)
       if let node = matcher.producer(of: sum), case .embeddings(let tables) = node.operation {
-        return try finish(tables, outputNorm, layers.reversed(), heads: heads, head: head, at: node)
+        let model = try finish(tables, outputNorm, layers.reversed(), heads: heads, head: head, at: node)
+        return (model, layerOutputs.reversed())
       }
       let (layer, input, layerHeads) = try layer(sum, outputNorm)
       guard heads == nil || heads == layerHeads else {

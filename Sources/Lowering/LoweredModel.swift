@@ -17,6 +17,9 @@ public struct LoweredModel: Sendable {
   public var inputs: Inputs
   /// The graph's outputs by their meaning.
   public var outputs: Outputs
+  /// The graph's values that hold the hidden state after the embeddings, and then after each layer. (The name is none of
+  /// the graph's where the file has the value inside a fused operator only.)
+  public var layerOutputs: [String]
   /// Values that the file quantises elsewhere than at a linear layer's input, by name: the encoder takes them as they
   /// were before, so that it differs from the file by their rounding.
   public var valuesTakenAsFloat: [String]
@@ -57,7 +60,7 @@ public struct LoweredModel: Sendable {
 
   init(
     model: DistilBERT, passes: [PassReport], opset: Int64, producer: String, weightPrecision: String, inputs: Inputs,
-    outputs: Outputs, valuesTakenAsFloat: [String]
+    outputs: Outputs, layerOutputs: [String], valuesTakenAsFloat: [String]
   ) {
     self.model = model
     self.passes = passes
@@ -66,6 +69,7 @@ public struct LoweredModel: Sendable {
     self.weightPrecision = weightPrecision
     self.inputs = inputs
     self.outputs = outputs
+    self.layerOutputs = layerOutputs
     self.valuesTakenAsFloat = valuesTakenAsFloat
   }
 }

@@ -40,7 +40,7 @@ struct Lowering {
           name: pass.name, summary: pass.summary, counts: counts, nodesBefore: before, nodesAfter: graph.nodes.count))
     }
     let assembly = EncoderAssembly(graph)
-    let (encoder, outputs) = try assembly.assemble(requested)
+    let (encoder, outputs, layerOutputs) = try assembly.assemble(requested)
     let roles = graph.inputs
     var used = usedInputs()
     let mask = try assembly.isMasked() ? roles.attentionMask : nil
@@ -53,7 +53,7 @@ struct Lowering {
       inputs: LoweredModel.Inputs(
         inputIDs: roles.inputIDs, attentionMask: mask, maskIsLength: takesMaskAsLength, tokenTypes: types,
         unused: model.graph.inputs.map(\.name).filter { !used.contains($0) }),
-      outputs: outputs, valuesTakenAsFloat: graph.valuesTakenAsFloat.map(\.name))
+      outputs: outputs, layerOutputs: layerOutputs, valuesTakenAsFloat: graph.valuesTakenAsFloat.map(\.name))
   }
 
   /// The inputs that the outputs depend on.

@@ -31,6 +31,17 @@ let fusedOperators: [OperatorDefinition] = [
     return [result.output, result.mean, result.inverseDeviation, sum]
   },
   OperatorDefinition("EmbedLayerNormalization", domain: microsoft, embeddings),
+  OperatorDefinition("QEmbedLayerNormalization", domain: microsoft) { call in
+    // Tables, scale and bias are integers here; their scales and then their zero points follow the mask.
+    var inputs = call.inputs
+    for place in 2...6 {
+      guard let table = call.optional(place) else { continue }
+      inputs[place] = try dequantized(
+        table, scale: try call.input(place + 6), zeroPoint: try call.input(place + 11), layout: .tensor)
+    }
+    inputs = Array(inputs.prefix(8))
+    return try embeddings(Call(node: call.node, inputs: inputs, version: call.version, runGraph: call.runGraph))
+  },
   // ONNX Runtime writes its own of these where a graph's operator set lacks them.
   OperatorDefinition("LayerNormalization", domain: microsoft) { call in
     let result = try normalizedRows(

@@ -34,15 +34,7 @@ let indexingOperators: [OperatorDefinition] = [
       axes: try call.optional(3)?.ints(), steps: try call.optional(4)?.ints())]
   },
   OperatorDefinition("Where", since: 9) { call in
-    let (condition, first, second) = (try call.input(0), try call.input(1), try call.input(2))
-    guard first.elementType == second.elementType else {
-      throw Failure("takes values of one type, but got \(first.elementType) and \(second.elementType)")
-    }
-    let shape = try Shape.broadcast(condition.shape, try Shape.broadcast(first.shape, second.shape))
-    let truths = try condition.expanded(to: shape).booleans()
-    let both = try first.expanded(to: shape).storage.joined(with: try second.expanded(to: shape).storage)
-    let indices = truths.enumerated().map { $1 ? $0 : truths.count + $0 }
-    return [Value(first.elementType, shape, both.picking(indices))]
+    [try chosen(try call.input(0), try call.input(1), try call.input(2))]
   },
   OperatorDefinition("NonZero", since: 9) { call in
     let value = try call.input(0)
@@ -283,4 +275,16 @@ private func pad(_ call: Call, _ value: Value, _ pads: [Int], _ constant: Value,
     }
   }
   return [value.picking(sources, shape: shape), try Value(shape: shape, int64s: ranks)]
+}
+
+/// The elements of `first` where the condition is true, of `second` elsewhere, all broadcast together.
+func chosen(_ condition: Value, _ first: Value, _ second: Value) throws -> Value {
+  guard first.elementType == second.elementType else {
+    throw Failure("takes values of one type, but got \(first.elementType) and \(second.elementType)")
+  }
+  let shape = try Shape.broadcast(condition.shape, try Shape.broadcast(first.shape, second.shape))
+  let truths = try condition.expanded(to: shape).booleans()
+  let both = try first.expanded(to: shape).storage.joined(with: try second.expanded(to: shape).storage)
+  let indices = truths.enumerated().map { $1 ? $0 : truths.count + $0 }
+  return Value(first.elementType, shape, both.picking(indices))
 }

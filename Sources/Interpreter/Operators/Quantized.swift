@@ -18,6 +18,7 @@ let quantizedOperators: [OperatorDefinition] = [
     return [try call.optional(6).map { try addition(product, $0) } ?? product]
   },
   OperatorDefinition("MatMulNBits", domain: microsoft, blockProduct),
+  OperatorDefinition("MatMulBnb4", domain: microsoft, tableProduct),
   OperatorDefinition("QGemm", domain: microsoft, quantizedGemm),
   pairwise("QLinearAdd", addition),
   pairwise("QLinearMul", multiplication),
@@ -29,6 +30,11 @@ let quantizedOperators: [OperatorDefinition] = [
     // Everything from the axis on is one row.
     let flat = value.reshaped([Shape.product(value.shape[..<axis]), Shape.product(value.shape[axis...])])
     return try alongAxis(flat, 1, exponentials).reshaped(value.shape)
+  },
+  OperatorDefinition("QLinearWhere", domain: microsoft) { call in
+    let result = try chosen(
+      try call.input(0), try dequantizedInput(call, 1), try dequantizedInput(call, 4))
+    return [try requantized(result, try call.input(7), call.optional(8))]
   },
   OperatorDefinition("QLinearConcat", domain: microsoft) { call in
     let parts = try stride(from: 2, to: call.inputs.count, by: 3).map { try dequantizedInput(call, $0) }
@@ -98,6 +104,45 @@ func integerProduct(
   let product = try matrixProduct(value, try Value(value.elementType, [depth, columns], .floats(matrix)))
   return [try call.optional(5).map { try addition(product, $0) } ?? product]
 }
+
+/// `MatMulBnb4`: times a matrix whose elements are places in a table of 16, scaled in blocks (bitsandbytes).
+@Sendable private func tableProduct(_ call: Call) throws -> [Value] {
+  let node = call.node
+  let (depth, columns) = (try node.int("K"), try node.int("N"))
+  let blockSize = try node.int("block_size")
+  guard depth >= 0, columns >= 0, blockSize > 0 else { throw Failure("needs positive sizes") }
+  let count = try Shape.check([columns, depth])
+  guard try node.int("transB", default: 1) == 1 else { throw Failure("weights as rows of inputs are not supported") }
+  let kind = try node.int("quant_type")
+  guard weightTables.indices.contains(kind) else { throw Failure("the quantisation type \(kind) is not supported") }
+  let table = weightTables[kind]
+  let (weights, scales) = (try call.input(1), try call.input(2).floats())
+  let blocks = count / blockSize + (count % blockSize == 0 ? 0 : 1)
+  guard case .uint8(let bytes) = weights.storage, bytes.count == (count + 1) / 2, scales.count == blocks else {
+    throw Failure("weights \(weights.shape) and \(scales.count) scales do not fit [\(columns), \(depth)]")
+  }
+  var matrix = [Float](repeating: 0, count: count)
+  for place in 0..<count {
+    // The first of two lies in the high bits.
+    let number = place % 2 == 0 ? bytes[place / 2] >> 4 : bytes[place / 2] & 0xF
+    let (column, step) = place.quotientAndRemainder(dividingBy: depth)
+    matrix[step * columns + column] = table[Int(number)] * scales[place / blockSize]
+  }
+  let value = try call.input(0)
+  return [try matrixProduct(value, try Value(value.elementType, [depth, columns], .floats(matrix)))]
+}
+
+/// The tables of bitsandbytes by their number: FP4 (a sign, two bits of exponent and one of fraction, over the largest
+/// magnitude) and NF4 (quantiles of a normal distribution; Dettmers et al. 2023, "QLoRA", appendix E).
+private let weightTables: [[Float]] = {
+  let magnitudes: [Float] = [0, 0.0625, 8, 12, 4, 6, 2, 3].map { $0 / 12 }
+  let quantiles: [Float] = [
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+    -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+    0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+  ]
+  return [magnitudes + magnitudes.map { -$0 }, quantiles]
+}()
 
 /// `QGemm`: alpha · A B + C of quantised matrices; quantised again if the node has an output scale, a float if not.
 @Sendable private func quantizedGemm(_ call: Call) throws -> [Value] {
