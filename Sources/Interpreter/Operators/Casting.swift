@@ -12,19 +12,20 @@ let castingOperators: [OperatorDefinition] = [
     [try cast(try call.input(0), to: try call.input(1).elementType)]
   },
   OperatorDefinition("Identity") { call in [try call.input(0)] },
-  OperatorDefinition("Dropout", since: 7) { call in try dropout(call) { Value($0.shape, booleans: $1) } },
+  // ONNX Runtime's mask marks what is dropped before version 12, what is kept from then on.
+  OperatorDefinition("Dropout", since: 7) { call in try dropout(call, mask: false) },
   OperatorDefinition("Dropout", since: 12) { call in
     if let training = call.optional(2), try training.scalarBool() {
       throw Failure("drops elements at random (training_mode), which has no one result")
     }
-    return try dropout(call) { Value($0.shape, booleans: $1) }
+    return try dropout(call, mask: true)
   },
 ]
 
-/// `Dropout` while not training: the input, and a mask that keeps all of it.
-private func dropout(_ call: Call, _ mask: (Value, [Bool]) -> Value) throws -> [Value] {
+/// `Dropout` while not training: the input, and a mask of one truth value.
+private func dropout(_ call: Call, mask: Bool) throws -> [Value] {
   let value = try call.input(0)
-  return [value, mask(value, [Bool](repeating: true, count: value.count))]
+  return [value, Value(value.shape, booleans: [Bool](repeating: mask, count: value.count))]
 }
 
 /// The value's elements in another type: towards zero from floating point to integers, at the ends of the range where
@@ -33,6 +34,14 @@ func cast(_ value: Value, to type: ElementType) throws -> Value {
   guard type != value.elementType else { return value }
   guard type != .string else { throw Failure("casts to strings, which are not supported") }
   let numbers: Numbers
+  if case .uint64(let elements) = value.storage {
+    // The only integers that `Int64` cannot hold.
+    return try Value(
+      type, value.shape,
+      type == .double ? .doubles(elements.map { Double($0) })
+        : type.isFloatingPoint ? .floats(elements.map { Float($0) })
+        : .integers(elements.map { Int64(truncatingIfNeeded: $0) }))
+  }
   switch (try value.numbers(), type) {
   case (.integers(let elements), .double): numbers = .doubles(elements.map { Double($0) })
   case (.integers(let elements), _):
@@ -51,7 +60,7 @@ func cast(_ value: Value, to type: ElementType) throws -> Value {
 }
 
 /// The integer part of `number`, or the end of `range` next to it; 0 for NaN.
-private func integer(_ number: Double, in range: ClosedRange<Int64>) -> Int64 {
+func integer(_ number: Double, in range: ClosedRange<Int64>) -> Int64 {
   guard !number.isNaN else { return 0 }
   guard let result = Int64(exactly: number.rounded(.towardZero)) else {
     return number < 0 ? range.lowerBound : range.upperBound

@@ -97,12 +97,10 @@ func normalized(
     inverses.append(inverse)
   }
   let shape = value.shape[..<axis] + [Int](repeating: 1, count: value.shape.count - axis)
-  // Statistics are floats for every type but double.
-  let statistics: ElementType = value.elementType == .double ? .double : .float
   guard means.count == Shape.product(shape) else { throw Failure("normalises empty rows") }
   return (
     try Value(value.elementType, value.shape, .doubles(output)),
-    try Value(statistics, Array(shape), .doubles(means)),
-    try Value(statistics, Array(shape), .doubles(inverses))
+    try Value(.float, Array(shape), .doubles(means)),
+    try Value(.float, Array(shape), .doubles(inverses))
   )
 }

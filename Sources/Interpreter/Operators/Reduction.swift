@@ -24,13 +24,21 @@ let reductionOperators: [OperatorDefinition] = [
   reduction("ReduceL1", axesAsInputSince: 18, { $0.reduce(0) { $0 + abs($1) } }, { slice in
     slice.reduce(0) { $0 &+ ($1 < 0 ? 0 &- $1 : $1) }
   }),
-  reduction("ReduceL2", axesAsInputSince: 18, { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }, nil),
-  reduction("ReduceLogSum", axesAsInputSince: 18, { log(sum($0)) }, nil),
+  reduction("ReduceL2", axesAsInputSince: 18, { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }, { slice in
+    wholePart(Double(slice.reduce(0) { $0 &+ $1 &* $1 }).squareRoot())
+  }),
+  reduction("ReduceLogSum", axesAsInputSince: 18, { log(sum($0)) }, { slice in
+    wholePart(log(Double(slice.reduce(0, &+))))
+  }),
   reduction("ReduceLogSumExp", axesAsInputSince: 18, { slice in
     let largest = slice.max() ?? -.infinity
     guard largest.isFinite else { return largest }
     return largest + log(slice.reduce(0) { $0 + exp($1 - largest) })
-  }, nil),
+  }, { slice in
+    // Of integers, ONNX Runtime cuts each power to its whole part: those below 1 add nothing.
+    guard let largest = slice.max() else { return .min }
+    return largest &+ wholePart(log(Double(slice.count { $0 == largest })))
+  }),
   [
     OperatorDefinition("ArgMax") { call in [try extremeIndex(call) { $0 > $1 }] },
     OperatorDefinition("ArgMin") { call in [try extremeIndex(call) { $0 < $1 }] },
@@ -38,20 +46,24 @@ let reductionOperators: [OperatorDefinition] = [
   ],
 ].flatMap { $0 }
 
+private func wholePart(_ number: Double) -> Int64 { integer(number, in: Int64.min...Int64.max) }
+
 @Sendable private func sum(_ elements: ArraySlice<Double>) -> Double { elements.reduce(0, +) }
 
 /// A reduction in both of its forms. Floating-point elements are reduced in double precision and rounded once.
 private func reduction(
   _ name: String, axesAsInputSince inputVersion: Int,
   _ float: @escaping @Sendable (ArraySlice<Double>) -> Double,
-  _ integer: (@Sendable (ArraySlice<Int64>) -> Int64)?
+  _ integer: @escaping @Sendable (ArraySlice<Int64>) -> Int64
 ) -> [OperatorDefinition] {
   @Sendable func reduce(_ call: Call, _ axes: [Int]?) throws -> [Value] {
     let value = try call.input(0)
     let keepsDimensions = try call.node.int("keepdims", default: 1) != 0
-    if axes ?? [] == [], try call.node.int("noop_with_empty_axes", default: 0) != 0 { return [value] }
     let named = axes ?? []
-    let reduced = try named.isEmpty ? Array(value.shape.indices) : Shape.axes(named, rank: value.shape.count)
+    // Without axes all are reduced, or none, so that each element is a slice of its own.
+    let reducesAll = try call.node.int("noop_with_empty_axes", default: 0) == 0
+    let reduced = try named.isEmpty && reducesAll
+      ? Array(value.shape.indices) : Shape.axes(named, rank: value.shape.count)
     let kept = value.shape.indices.filter { !reduced.contains($0) }
     let rows = try value.transposed(kept + reduced)
     let length = Shape.product(reduced.map { value.shape[$0] })
@@ -61,9 +73,7 @@ private func reduction(
     }
     let result: Numbers
     switch try rows.numbers() {
-    case .integers(let elements):
-      guard let integer else { throw Failure("does not take elements of type \(value.elementType)") }
-      result = .integers(slices(elements, integer))
+    case .integers(let elements): result = .integers(slices(elements, integer))
     case let floating: result = .doubles(slices(floating.asDoubles, float))
     }
     let shape = value.shape.indices.compactMap { axis in

@@ -518,6 +518,30 @@ def quantization():
             case("MatMulNBits", data, weights, scales, constants=(1, 2), **keys)
             case("MatMulNBits", data, weights, scales, zeros, constants=(1, 2, 3), **keys)
             case("MatMulNBits", data, weights, scales, zeros, None, numbers(np.float32, columns), constants=(1, 2, 3, 5), **keys)
+    for kind in [0, 1]:
+        for block in [16, 32]:
+            depth, columns = 40, 6
+            weights = numbers(np.uint8, depth * columns // 2, low=0, high=256)
+            scales = np.abs(numbers(np.float32, -(-depth * columns // block)))
+            case("MatMulBnb4", numbers(np.float32, 2, 3, depth), weights, scales, constants=(1, 2), domain=MICROSOFT, K=depth,
+                 N=columns, block_size=block, quant_type=kind, terms=depth)
+    for segments in [False, True]:
+        def table(*shape):
+            return numbers(np.uint8, *shape, low=0, high=256)
+        parts = [table(10, 8), table(6, 8), table(2, 8) if segments else None, table(8), table(8)]
+        step = [np.float32(0.01 * (index + 1)) for index in range(5)]
+        zeros = [np.array(100 + index, np.uint8) for index in range(5)]
+        if not segments:
+            step[2] = zeros[2] = None
+        types = numbers(np.int32, 2, 5, low=0, high=2) if segments else None
+        mask = np.array([[1] * 5, [1, 1, 1, 0, 0]], np.int32)
+        case("QEmbedLayerNormalization", numbers(np.int32, 2, 5, low=0), types, *parts, mask, *step, *zeros,
+             constants=tuple(range(2, 7)) + tuple(range(8, 18)), domain=MICROSOFT, epsilon=1e-5, outputs=[True, True], terms=8)
+    for dtype in [np.uint8, np.int8]:
+        one, two = numbers(dtype, 2, 3), numbers(dtype, 2, 3)
+        parameters = [np.float32(0.05), np.array(3, dtype), two, np.float32(0.03), np.array(1, dtype), np.float32(0.04),
+                      np.array(2, dtype)]
+        case("QLinearWhere", np.array([[True], [False]]), one, *parameters, constants=(2, 3, 5, 6, 7, 8), domain=MICROSOFT)
 
 
 def control():
