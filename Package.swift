@@ -24,7 +24,8 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX", "Kernels",
+        "SpanQA", "SpanQADefaultModel", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX",
+        "Kernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -40,6 +41,8 @@ let package = Package(
     .target(name: "WordPiece", exclude: ["Unicode/make_unicode_tables.py"]),
 
     // Models.
+    .target(name: "Quantization", dependencies: ["Encoder"]),
+    .target(name: "Export", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Interpreter", dependencies: ["ONNX"]),
     .target(name: "Encoder", dependencies: ["Kernels"]),
@@ -62,6 +65,9 @@ let package = Package(
     .testTarget(name: "SQuADTests", dependencies: ["SQuAD", "WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "WordPieceTests", dependencies: ["WordPiece"], exclude: ["Goldens"]),
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], resources: [.copy("Goldens")]),
+    .testTarget(
+      name: "QuantizationTests",
+      dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(

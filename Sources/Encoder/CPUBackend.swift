@@ -10,16 +10,26 @@ public struct CPUBackend: Backend {
   public let precision: Precision
   /// Who multiplies float32 matrices.
   public let gemm: FloatGEMM
+  private let observer: LinearObserver?
   private let workspaces = CPUWorkspace.Pool()
 
+  /// What sees the inputs of linear layers before they are multiplied; see `CPUBackend.init`.
+  ///
+  /// It is handed the names of the layers that share the input, and some of its rows, `[rows, width]`, valid during the call. One
+  /// forward pass calls it from one thread, in the order of the layers.
+  public typealias LinearObserver = @Sendable (_ layers: [String], _ rows: UnsafeBufferPointer<Float>, _ width: Int) -> Void
+
+  /// - Parameter observer: for calibration; without one nothing is spent on it.
   /// - Throws: `KernelSetError` where `SPANQA_KERNELS` asks for what is not there.
   public init(
-    threads: Int? = nil, kernels: KernelSet? = nil, precision: Precision = .automatic, gemm: FloatGEMM = .packed
+    threads: Int? = nil, kernels: KernelSet? = nil, precision: Precision = .automatic, gemm: FloatGEMM = .packed,
+    observer: LinearObserver? = nil
   ) throws {
     self.kernels = try kernels ?? .chosen()
     self.threads = max(1, threads ?? ProcessorCount.usable)
     self.precision = precision
     self.gemm = gemm
+    self.observer = observer
   }
 
   // MARK: Preparing
@@ -50,7 +60,7 @@ public struct CPUBackend: Backend {
       }
     }
     return Embeddings(
-      words: CPUEmbeddingTable(embeddings.words), positions: sums, hidden: configuration.hidden,
+      words: CPUEmbeddingTable(precision == .int8 ? embeddings.words.quantized() : embeddings.words), positions: sums, hidden: configuration.hidden,
       positionCount: configuration.positions)
   }
 
@@ -188,6 +198,7 @@ public struct CPUBackend: Backend {
     _ layer: CPULinear, to input: UnsafePointer<Float>, rows: Int, epilogue: KernelSet.Epilogue,
     result: UnsafeMutablePointer<Float>, in workspace: CPUWorkspace
   ) {
+    observer?(layer.names, UnsafeBufferPointer(start: input, count: rows * layer.inputs), layer.inputs)
     layer.bias.withUnsafeBufferPointer { bias in
       guard let bias = bias.baseAddress else { return }
       switch layer.matrix {

@@ -2,6 +2,8 @@ import Kernels
 
 /// Linear layers that share their input, packed side by side.
 public struct CPULinear: Sendable {
+  /// The names of the layers, in the order of their outputs.
+  let names: [String]
   let matrix: Matrix
   /// `[outputs]`
   let bias: [Float]
@@ -21,6 +23,7 @@ public struct CPULinear: Sendable {
   var outputs: Int { bias.count }
 
   init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM) {
+    names = layers.map(\.name)
     bias = layers.flatMap(\.bias)
     let weights = layers.map { precision == .int8 ? $0.weights.quantized() : $0.weights }
     if precision != .float32, let matrix = PackedInt8Matrix(weights) {

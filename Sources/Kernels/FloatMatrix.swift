@@ -29,6 +29,16 @@ public struct FloatMatrix: Sendable {
       }
   }
 
+  /// The memory that the matrix takes.
+  public var byteCount: Int {
+    let elements =
+      switch storage {
+      case .plain(let matrix): matrix.count
+      case .packed(let matrix): matrix.panels.count
+      }
+    return elements * MemoryLayout<Float>.size
+  }
+
   /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix), on at most `threads` threads.
   public func multiply(
     rows: Int, _ input: UnsafePointer<Float>, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,

@@ -37,8 +37,11 @@ public struct PackedInt8Matrix: Sendable {
   let sums: AlignedBuffer<Int32>
   let zeroPoints: AlignedBuffer<Int32>?
 
-  /// The bytes of the packed weights.
-  public var byteCount: Int { panels.count }
+  /// The memory that the packed weights take, with their scales and sums.
+  public var byteCount: Int {
+    panels.count + scales.count * MemoryLayout<Float>.size
+      + (sums.count + (zeroPoints?.count ?? 0)) * MemoryLayout<Int32>.size
+  }
 
   /// Integers of some of a matrix's columns, as a file holds them.
   public struct Columns: Sendable {

@@ -6,7 +6,7 @@ import Lowering
 struct ModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model",
-    abstract: "Shows what was recognised in a model's file: sizes, precision, inputs, outputs.")
+    abstract: "Shows what was recognised in a model's file, and what runs each linear layer.")
 
   @OptionGroup var model: ModelOption
 
@@ -20,8 +20,10 @@ struct ModelCommand: ParsableCommand {
     let onnx = try model.onnx()
     let lowered = try LoweredModel(onnx)
     let facts = Self.facts(of: lowered)
+    let linear = try CPUBackend(threads: model.threads, precision: model.precision).linearReports(of: lowered.model)
     if json {
       var members = facts.map { ($0.key, $0.value) }
+      members.append(("linear_layers", .array(linear.map(JSON.init))))
       if passes { members.append(("passes", .array(lowered.passes.map(JSON.init)))) }
       try Output.write(JSON.object(members).text)
       return
@@ -31,6 +33,8 @@ struct ModelCommand: ParsableCommand {
       let name = fact.key.replacing("_", with: " ")
       try Output.write(name + String(repeating: " ", count: width - name.count + 2) + fact.value.plainText)
     }
+    try Output.write("")
+    for line in Self.table(of: linear).lines { try Output.write(line) }
     if passes {
       for pass in lowered.passes {
         try Output.write("\n\(pass.name): \(pass.summary) (\(pass.nodesBefore) nodes, then \(pass.nodesAfter))")
@@ -39,6 +43,20 @@ struct ModelCommand: ParsableCommand {
         }
       }
     }
+  }
+
+  private static func table(of layers: [LinearReport]) -> TextTable {
+    var table = TextTable([
+      ("linear layer", .left), ("size", .right), ("weights", .left), ("scales", .left), ("input", .left), ("kernel", .left),
+      ("bytes", .right),
+    ])
+    for layer in layers {
+      table.add([
+        layer.name, "\(layer.inputs)×\(layer.outputs)", layer.weights, layer.scales, layer.input, layer.kernel,
+        "\(layer.byteCount)",
+      ])
+    }
+    return table
   }
 
   private static func facts(of lowered: LoweredModel) -> [(key: String, value: JSON)] {
@@ -72,7 +90,48 @@ struct ModelCommand: ParsableCommand {
   }
 }
 
+extension LinearReport {
+  /// The type that is multiplied, and the file's where it is another.
+  fileprivate var weights: String {
+    computedType == storedType ? computedType.rawValue : "\(computedType.rawValue), stored as \(storedType.rawValue)"
+  }
+
+  fileprivate var scales: String {
+    switch scaleCount {
+    case 0: "none"
+    case 1: "per tensor"
+    default: "per channel"
+    }
+  }
+
+  fileprivate var input: String {
+    switch activation {
+    case nil: "float32"
+    case .dynamic: "int8 by row"
+    case .fixed(let scale, let zeroPoint, let signed): "\(signed ? "int8" : "uint8") \(scale), zero \(zeroPoint)"
+    }
+  }
+}
+
 extension JSON {
+  fileprivate init(_ layer: LinearReport) {
+    var members: [(String, JSON)] = [
+      ("name", .string(layer.name)), ("inputs", .integer(layer.inputs)), ("outputs", .integer(layer.outputs)),
+      ("stored_type", .string(layer.storedType.rawValue)), ("computed_type", .string(layer.computedType.rawValue)),
+      ("scales", .integer(layer.scaleCount)),
+    ]
+    switch layer.activation {
+    case nil: members.append(("activation", "float32"))
+    case .dynamic: members.append(("activation", "dynamic"))
+    case .fixed(let scale, let zeroPoint, let signed):
+      members.append(("activation", "fixed"))
+      members.append(("activation_type", signed ? "int8" : "uint8"))
+      members.append(("activation_scale", .float(scale)))
+      members.append(("activation_zero_point", .integer(Int(zeroPoint))))
+    }
+    self = .object(members + [("kernel", .string(layer.kernel)), ("bytes", .integer(layer.byteCount))])
+  }
+
   fileprivate init(_ pass: PassReport) {
     self = .object([
       ("name", .string(pass.name)), ("summary", .string(pass.summary)),

@@ -17,7 +17,9 @@ struct SpanQACommand: AsyncParsableCommand {
 
       Results go to standard output, errors in one line to standard error. Exit codes: 0 success, 1 failure, 2 wrong usage.
       """,
-    subcommands: [AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, ModelCommand.self])
+    subcommands: [
+      AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, ModelCommand.self, QuantizeCommand.self,
+    ])
 
   static func main() async {
     do {

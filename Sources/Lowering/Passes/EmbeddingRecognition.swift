@@ -87,6 +87,7 @@ struct EmbeddingMatcher {
       }
       return try lookup(table, indices)
     }
+    if let (table, indices) = try scaledRows(name) { return try lookup(table, indices) }
     if let node = matcher.node(name, "Gather"), let onnx = node.onnx, let tableName = node.input(0),
       let indices = node.input(1), let table = try resolver.table(tableName)
     {
@@ -107,6 +108,28 @@ struct EmbeddingMatcher {
     return .positions(
       DistilBERT.EmbeddingTable(
         values: Parameter(shape: [rows, width], elementType: values.elementType, bytes: values.bytes)))
+  }
+
+  /// Rows looked up as integers, times the scales of these rows, looked up likewise.
+  private func scaledRows(
+    _ name: String
+  ) throws(Mismatch) -> (table: DistilBERT.EmbeddingTable, indices: String)? {
+    guard let product = matcher.node(name, "Mul") else { return nil }
+    for (rows, scales) in matcher.pairs(product) {
+      guard let cast = matcher.node(rows, "Cast"), graph.fact(rows).type == .float,
+        let gather = matcher.node(cast.input(0), "Gather"), let scaleGather = matcher.node(scales, "Gather"),
+        let tensor = gather.input(0).flatMap({ graph.constants[$0] }), tensor.shape.count == 2, tensor.elementType == .int8,
+        let values = Parameter(tensor), let indices = gather.input(1),
+        let scaleTensor = scaleGather.input(0).flatMap({ graph.constants[$0] }), scaleTensor.elementType == .float
+      else { continue }
+      guard indices == scaleGather.input(1), scaleTensor.shape == [tensor.shape[0], 1],
+        let scales = try? scaleTensor.floats(), scales.allSatisfy({ $0.isFinite && $0 > 0 }),
+        [gather, scaleGather].allSatisfy({ (try? $0.onnx?.int("axis", default: 0)) == 0 })
+      else { throw Mismatch("rows and their scales looked up along axis 0 by the same indices") }
+      let quantization = DistilBERT.Quantization(scales: scales, zeroPoints: [Int32](repeating: 0, count: scales.count))
+      return (DistilBERT.EmbeddingTable(values: values, quantization: quantization), indices)
+    }
+    return nil
   }
 
   private func lookup(_ table: DistilBERT.EmbeddingTable, _ indices: String) throws(Mismatch) -> Part {

@@ -93,13 +93,14 @@ enum LinearRecognition: Pass {
   private static func dynamicallyQuantized(
     _ node: WorkNode, _ matcher: Matcher
   ) throws(Mismatch) -> (String, DistilBERT.Linear, Bool)? {
-    for (castName, scaleName) in matcher.pairs(node) {
+    for (castName, scales) in scaledIntegers(node, matcher) {
       guard let cast = matcher.node(castName, "Cast"), let product = matcher.node(cast.input(0), "MatMulInteger") else {
         continue
       }
-      guard let quantizer = matcher.node(product.input(0), "DynamicQuantizeLinear"), let x = quantizer.input(0),
-        product.inputs[0] == quantizer.outputs[0], product.input(2) == quantizer.outputs[2]
-      else { throw Mismatch("a product of an input that DynamicQuantizeLinear quantised, with its zero point") }
+      guard let input = DynamicInput(product, matcher) else {
+        throw Mismatch("a product of an input that DynamicQuantizeLinear quantised, with its zero point, or row by row to ±127")
+      }
+      let x = input.x
       guard matcher.graph.fact(castName).type == .float else { throw Mismatch("a cast of the product to float") }
       guard let name = product.input(1), let tensor = matcher.graph.constants[name],
         tensor.elementType == .int8 || tensor.elementType == .uint8, tensor.shape.count == 2,
@@ -108,9 +109,9 @@ enum LinearRecognition: Pass {
       guard matcher.width(x) == values.shape[0] else {
         throw Mismatch("an input of \(values.shape[0]) columns, as the weights have rows")
       }
-      guard let scales = matcher.node(scaleName, "Mul"),
-        let (_, weightScale) = matcher.pairs(scales).first(where: { $0.0 == quantizer.outputs[1] })
-      else { throw Mismatch("the product's scale: the input's times the weights'") }
+      guard let weightScale = scales.first(where: { $0.0 == input.scale })?.1 else {
+        throw Mismatch("the product's scale: the input's times the weights'")
+      }
       let quantization = try WeightResolver(matcher).quantization(
         scale: weightScale, zeroPoint: product.input(3), type: tensor.elementType, channels: values.shape[1])
       let weights = DistilBERT.Weights(
@@ -118,6 +119,17 @@ enum LinearRecognition: Pass {
       return (x, layer(weights), false)
     }
     return nil
+  }
+}
+
+extension LinearRecognition {
+  /// value · (a · b) or (value · a) · b, taken apart in every way: the value, and the two scales in both orders.
+  private static func scaledIntegers(_ node: WorkNode, _ matcher: Matcher) -> [(String, [(String, String)])] {
+    matcher.pairs(node).flatMap { left, right -> [(String, [(String, String)])] in
+      if let scales = matcher.node(right, "Mul"), matcher.node(left, "Cast") != nil { return [(left, matcher.pairs(scales))] }
+      guard let inner = matcher.node(left, "Mul") else { return [] }
+      return matcher.pairs(inner).map { value, scale in (value, [(scale, right)]) }
+    }
   }
 }
 

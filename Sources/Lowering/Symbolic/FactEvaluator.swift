@@ -40,7 +40,7 @@ struct FactEvaluator {
   private func computation(_ x: Arguments) throws(ONNXError) -> [Fact] {
     let node = x.node
     switch node.operatorType {
-    case "Erf", "Tanh", "Softmax", "LayerNormalization", "Gelu", "Dropout", "Exp", "Sigmoid", "Relu", "LogSoftmax":
+    case "Erf", "Tanh", "Round", "Softmax", "LayerNormalization", "Gelu", "Dropout", "Exp", "Sigmoid", "Relu", "LogSoftmax":
       return [Fact(type: x[0].type, shape: x[0].shape)]
     case "MatMul":
       return [Fact(type: x[0].type, shape: Self.matrixProduct(x[0].shape, x[1].shape))]
