@@ -76,7 +76,8 @@ let package = Package(
     .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(
-      name: "LoweringTests", dependencies: ["Lowering", "Encoder", "ONNX"], exclude: ["Goldens", "make_forms.py"]),
+      name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],
+      exclude: ["Goldens", "make_forms.py"]),
     .testTarget(name: "InterpreterTests", dependencies: ["Interpreter", "ONNX"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],

@@ -429,6 +429,8 @@ def others(folder):
          ["logits"], make_exports.INPUTS, False),
         ("tokens-bert", make_exports.randomised(BertForTokenClassification(BertConfig(num_labels=9, **bert))), 18,
          ["logits"], three, True),
+        ("newest-distilbert", make_exports.distilbert(DistilBertForTokenClassification, "sdpa", num_labels=9, **wide), 25,
+         ["logits"], make_exports.INPUTS, True),
         ("hidden-distilbert", make_exports.distilbert(DistilBertModel, **wide), 18, ["last_hidden_state"],
          make_exports.INPUTS, True),
         ("pooler-bert", make_exports.randomised(BertModel(BertConfig(**bert))), 14,
