@@ -24,13 +24,14 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX",
-        "Kernels",
+        "SpanQA", "SpanQADefaultModel", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering",
+        "Interpreter", "ONNX", "Kernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // The door for embedders.
-    .target(name: "SpanQA", dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "ONNX", "Kernels"]),
+    .target(
+      name: "SpanQA", dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels"]),
 
     // The embedded model, and `QuestionAnswerer.default`.
     .target(name: "SpanQADefaultModel", dependencies: ["SpanQA", "CDefaultModel"], exclude: ["ModelCard.md"]),

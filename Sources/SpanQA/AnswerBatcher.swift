@@ -76,6 +76,8 @@ struct AnswerBatcher {
     guard batch.sequenceCount > 0 else { return }
 
     let output = try answerer.encoder.forward(batch)
+    // Of a graph that runs node by node this is known only now.
+    guard output.outputs == 2 else { throw ModelMismatch.notQuestionAnswering(outputs: output.outputs) }
     for (sequence, job) in owners.enumerated() {
       open[job].add(start: output.column(0, ofSequence: sequence), end: output.column(1, ofSequence: sequence))
     }

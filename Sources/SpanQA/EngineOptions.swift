@@ -13,7 +13,13 @@ public struct EngineOptions: Sendable {
   /// In which numbers linear layers compute.
   public var precision: Precision
 
-  public init(threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072) {
+  /// Whether a graph that the fused encoder does not understand is an error. Otherwise it runs node by node, slowly.
+  public var requiresFused: Bool
+
+  public init(
+    threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072, requiresFused: Bool = false
+  ) {
+    self.requiresFused = requiresFused
     self.threads = threads
     self.precision = precision
     self.tokenBudget = tokenBudget

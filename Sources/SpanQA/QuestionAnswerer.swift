@@ -23,7 +23,7 @@ import WordPiece
 /// Used from many tasks at once it gives each the same answers as alone.
 public struct QuestionAnswerer: Sendable {
   public let tokenizer: Tokenizer
-  public let encoder: Encoder
+  public let encoder: ModelRunner
   let tokenBudget: Int
   private let threads: Int
 
@@ -41,12 +41,13 @@ public struct QuestionAnswerer: Sendable {
 
   /// Prepares a model that has been read already.
   ///
-  /// - Throws: `LoweringError` where the graph is not understood, `ModelMismatch` where model and tokeniser do not belong together.
+  /// A graph that is not understood runs node by node (`encoder.warning` says so), or is an error if `engine` asks for that.
+  /// - Throws: `LoweringError` or `ModelRunnerError` where the graph cannot be run, `ModelMismatch` where model and tokeniser do not
+  ///   belong together.
   public init(onnx: Model, tokenizer: Tokenizer, engine: EngineOptions = EngineOptions()) throws {
-    let lowered = try LoweredModel(onnx)
-    try Self.check(lowered.model, fits: tokenizer)
     self.tokenizer = tokenizer
-    encoder = try Encoder(lowered.model, threads: engine.threads, precision: engine.precision)
+    encoder = try ModelRunner(onnx, engine: engine)
+    if case .fused(let encoder, let outputs) = encoder { try Self.check(encoder, outputs, fits: tokenizer) }
     tokenBudget = max(1, engine.tokenBudget)
     threads = engine.threads ?? ProcessorCount.usable
   }
@@ -103,8 +104,8 @@ public struct QuestionAnswerer: Sendable {
   }
 
   func check(_ options: Options) throws(AnswerError) {
-    if options.maxSequenceLength > encoder.configuration.positions {
-      throw .windowTooLong(options.maxSequenceLength, positions: encoder.configuration.positions)
+    if let positions = encoder.positions, options.maxSequenceLength > positions {
+      throw .windowTooLong(options.maxSequenceLength, positions: positions)
     }
     for (name, value, least) in [
       ("topK", options.topK, 1), ("maxAnswerLength", options.maxAnswerLength, 1),
@@ -114,12 +115,13 @@ public struct QuestionAnswerer: Sendable {
     }
   }
 
-  private static func check(_ model: DistilBERT, fits tokenizer: Tokenizer) throws(ModelMismatch) {
-    guard let outputs = model.head?.weights.outputs, outputs == 2 else {
-      throw .notQuestionAnswering(outputs: model.head?.weights.outputs)
-    }
+  private static func check(
+    _ encoder: Encoder, _ outputs: LoweredModel.Outputs, fits tokenizer: Tokenizer
+  ) throws(ModelMismatch) {
+    if case .hiddenState = outputs { throw .notQuestionAnswering(outputs: nil) }
+    guard encoder.outputs == 2 else { throw .notQuestionAnswering(outputs: encoder.outputs) }
     // Tables are sometimes padded to a round number of rows, never by as much as a warp of 128.
-    let (rows, tokens) = (model.configuration.vocabulary, tokenizer.vocabulary.count)
+    let (rows, tokens) = (encoder.configuration.vocabulary, tokenizer.vocabulary.count)
     if tokens > rows || rows - tokens >= 128 {
       throw .vocabulary(tokens: tokens, embeddingRows: rows)
     }

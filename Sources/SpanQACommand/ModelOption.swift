@@ -23,6 +23,9 @@ struct ModelOption: ParsableArguments {
   @Option(help: "In which numbers linear layers compute: auto (as the file has them), float32 or int8.")
   var precision = Precision.automatic
 
+  @Flag(help: "Fail where the graph is not understood, instead of running it node by node, which is slow.")
+  var requireFused = false
+
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1 on") }
   }
@@ -30,7 +33,21 @@ struct ModelOption: ParsableArguments {
   /// The model, ready to answer.
   func questionAnswerer() throws -> QuestionAnswerer {
     guard let model else { return try DefaultModel.questionAnswerer(engine: engine) }
-    return try QuestionAnswerer(modelFolder: URL(filePath: model), engine: engine)
+    let answerer = try QuestionAnswerer(modelFolder: URL(filePath: model), engine: engine)
+    try warn(answerer.encoder)
+    return answerer
+  }
+
+  /// The model, ready to run on token ids.
+  func runner() throws -> ModelRunner {
+    let runner = try ModelRunner(onnx(), engine: engine)
+    try warn(runner)
+    return runner
+  }
+
+  /// Says on standard error where a model runs node by node.
+  private func warn(_ runner: ModelRunner) throws {
+    if let warning = runner.warning { try Output.write("spanqa: warning: \(warning)", to: .standardError) }
   }
 
   /// The model's graph as it was read.
@@ -48,7 +65,10 @@ struct ModelOption: ParsableArguments {
     return try Tokenizer(folder: folder)
   }
 
-  var engine: EngineOptions { EngineOptions(threads: threads, precision: precision) }
+  /// The options of `engine`, but for the fused encoder alone.
+  var fusedEngine: EngineOptions { EngineOptions(threads: threads, precision: precision, requiresFused: true) }
+
+  var engine: EngineOptions { EngineOptions(threads: threads, precision: precision, requiresFused: requireFused) }
 }
 
 extension Precision: ExpressibleByArgument {}

@@ -18,7 +18,8 @@ struct SpanQACommand: AsyncParsableCommand {
       Results go to standard output, errors in one line to standard error. Exit codes: 0 success, 1 failure, 2 wrong usage.
       """,
     subcommands: [
-      AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, ModelCommand.self, QuantizeCommand.self,
+      AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, VerifyCommand.self, ModelCommand.self,
+      QuantizeCommand.self,
     ])
 
   static func main() async {

@@ -6,9 +6,13 @@ import Testing
 /// Every operator against ONNX Runtime, on the cases of `make_operators.py`.
 @Suite("Operators against ONNX Runtime")
 struct OperatorTests {
-  @Test func agreeWithONNXRuntime() throws {
+  private static func cases() throws -> [OperatorCase] {
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Goldens/operators.json")
-    let cases = try JSONDecoder().decode([OperatorCase].self, from: Data(contentsOf: file))
+    return try JSONDecoder().decode([OperatorCase].self, from: Data(contentsOf: file))
+  }
+
+  @Test func agreeWithONNXRuntime() throws {
+    let cases = try Self.cases()
     var compared: [String: Int] = [:]
     for (index, test) in cases.enumerated() {
       do {
@@ -29,6 +33,73 @@ struct OperatorTests {
     try #require(!compared.isEmpty)
     print(compared.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     print("compared \(compared.values.reduce(0, +)) cases of \(compared.count) operators")
+  }
+
+  /// The same calls with one attribute or input that makes no sense: a value or a typed error, never a crash.
+  @Test func damagedCallsAreErrors() throws {
+    var (results, errors) = (0, 0)
+    for test in try Self.cases() {
+      let original = try test.decodedModel()
+      let inputs = try test.inputs.mapValues { try Value($0.tensor()) }
+      for (model, inputs) in Damage.mutants(of: original, inputs) {
+        do {
+          _ = try Interpreter(model).run(inputs)
+          results += 1
+        } catch {
+          errors += 1
+          #expect(!error.description.contains("\n"))
+        }
+      }
+    }
+    print("damaged calls: \(results) gave values, \(errors) were errors")
+    #expect(results > 0 && errors > 0)
+  }
+}
+
+/// What can be wrong with a call of an operator.
+private enum Damage {
+  private static let numbers: [Int64] = [.min, .max, -1, 0, 7, 1 << 33]
+
+  static func mutants(of model: Model, _ inputs: [String: Value]) -> [(Model, [String: Value])] {
+    guard let node = model.graph.nodes.first else { return [] }
+    var base = model
+    // The checks of the graph's inputs would hide those of the operator.
+    base.graph.inputs = inputs.keys.sorted().map { ValueInfo(name: $0) }
+    var result: [(Model, [String: Value])] = []
+    func add(_ change: (inout Node) -> Void) {
+      var changed = base
+      change(&changed.graph.nodes[0])
+      result.append((changed, inputs))
+    }
+    for index in node.inputs.indices { add { $0.inputs[index] = "" } }
+    if node.inputs.count > 1 { add { $0.inputs.swapAt(0, 1) } }
+    add { $0.inputs.removeLast(min(1, $0.inputs.count)) }
+    for (name, attribute) in node.attributes {
+      add { $0.attributes[name] = nil }
+      switch attribute {
+      case .int: for number in numbers { add { $0.attributes[name] = .int(number) } }
+      case .ints(let old):
+        for number in numbers { add { $0.attributes[name] = .ints(old.dropLast() + [number]) } }
+        add { $0.attributes[name] = .ints([]) }
+      case .float: for number in [Float.nan, .infinity, 0, -1] { add { $0.attributes[name] = .float(number) } }
+      default: add { $0.attributes[name] = .string("nonsense") }
+      }
+    }
+    for (name, value) in inputs {
+      func feed(_ new: Value?) {
+        guard let new else { return }
+        result.append((base, inputs.merging([name: new]) { $1 }))
+      }
+      let type = value.elementType
+      for shape in [[], [0], [1, 0, 3], [2, 3], [5], [1, 1, 1, 1, 1]] {
+        feed(try? Value(shape: shape, int64s: [Int64](repeating: 1, count: shape.reduce(1, *)), as: type))
+      }
+      guard type == .int64 || type == .int32 else { continue }
+      for number in numbers {
+        feed(try? Value(shape: value.shape, int64s: [Int64](repeating: number, count: value.count), as: type))
+      }
+    }
+    return result
   }
 }
 

@@ -80,8 +80,54 @@ struct CommandTests {
     #expect(object?["vocabulary"] as? Int == 30522)
   }
 
+  /// The goldens of another target hold small models.
+  private static let model = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../LoweringTests/Goldens/legacy17-sdpa.onnx").standardized.path
+
+  @Test func verifies() throws {
+    let same = try run(["verify", "--model", Self.model])
+    #expect(same.code == 0 && same.errors.isEmpty)
+    for name in ["embeddings", "layer 1", "layer 2", "start_logits", "end_logits"] {
+      #expect(same.output.split(separator: "\n").contains { $0.hasPrefix(name) && $0.hasSuffix("nowhere") })
+    }
+    let strict = try run(["verify", "--model", Self.model, "--tolerance", "0"])
+    #expect(strict.code == 1 && strict.errors.isEmpty && strict.output.contains("token"))
+    #expect(try run(["verify", "--model", Self.model, "--against", "x"]).code == 2)
+    try withFolder { folder in
+      let (inputs, outputs) = (folder.appending(path: "in.json"), folder.appending(path: "out.json"))
+      try Data(#"{"input_ids": [[3, 1, 4], [1, 5, 0]], "attention_mask": [[1, 1, 1], [1, 1, 0]]}"#.utf8).write(to: inputs)
+      _ = try run(["logits", "--model", Self.model, "--input", inputs.path, "--output", outputs.path])
+      let arguments = ["verify", "--model", Self.model, "--inputs", inputs.path, "--against", outputs.path]
+      let elsewhere = try run(arguments)
+      #expect(elsewhere.code == 0 && elsewhere.output.contains("end_logits, fused"))
+      var reference = try JSONDecoder().decode([String: [[Float?]]].self, from: Data(contentsOf: outputs))
+      reference["start_logits"]?[1][1] = 7
+      try JSONEncoder().encode(reference).write(to: outputs)
+      #expect(try run(arguments).code == 1)
+    }
+  }
+
+  @Test func logitsGiveAnyValueByItsName() throws {
+    let batch = Data(#"{"input_ids": [[3, 1, 4], [1, 5, 0]], "attention_mask": [[1, 1, 1], [1, 1, 0]]}"#.utf8)
+    let arguments = ["logits", "--model", Self.model, "--input", "-", "--output-name"]
+    let softmax = "/model/distilbert/transformer/layer.0/attention/Softmax_output_0"
+    let result = try run(arguments + [softmax], input: batch)
+    let values = try JSONDecoder().decode([String: [[[[Double]]]]].self, from: Data(result.output.utf8))
+    let rows = try #require(values[softmax]).joined().joined()
+    #expect(!rows.isEmpty && rows.allSatisfy { $0.count == 3 && abs($0.reduce(0, +) - 1) < 1e-5 })
+    let end = try run(arguments + ["end_logits"], input: batch)
+    let all = try run(arguments.dropLast(), input: batch)
+    #expect(end.code == 0 && all.output.contains(end.output.dropFirst().dropLast(2)))
+    let unknown = try run(arguments + ["nothing"], input: batch)
+    #expect(unknown.code == 1 && unknown.output.isEmpty && unknown.errors.contains("'nothing'"))
+    #expect(try run(arguments + [softmax, "--require-fused"], input: batch).code == 1)
+  }
+
   @Test func helpIsForPeople() throws {
-    for arguments in [["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["model", "--help"]] {
+    for arguments in [
+      ["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["verify", "--help"],
+      ["model", "--help"],
+    ] {
       let result = try run(arguments)
       #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))
     }

@@ -65,7 +65,7 @@ private func shape(of value: Value, from start: Int, to end: Int?) throws -> Val
   let (first, end, step) = (try start.doubles()[0], try limit.doubles()[0], try delta.doubles()[0])
   let count = ((end - first) / step).rounded(.up)
   guard !count.isNaN, count <= Double(Shape.largestCount) else { throw Failure("has a wrong step or too many elements") }
-  let steps = 0..<max(Int(count), 0)
+  let steps = 0..<Int(max(count, 0))
   if case .float = start.storage {
     let elements = steps.map { Float(first) + Float($0) * Float(step) }
     return [try Value(start.elementType, [elements.count], .floats(elements))]

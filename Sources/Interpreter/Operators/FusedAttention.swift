@@ -26,7 +26,7 @@ private func attention(_ call: Call, _ projected: Value, mask: Value?, bias: Val
   guard projected.shape.count == 3 else { throw Failure("needs an input of three dimensions") }
   let third = projected.shape[2] / 3
   let sizes = try call.node.ints("qkv_hidden_sizes", default: [third, third, third])
-  guard sizes.count == 3, sizes.allSatisfy({ $0 >= 0 }), sizes.reduce(0, &+) == projected.shape[2] else {
+  guard sizes.count == 3, sizes.allSatisfy({ (0...projected.shape[2]).contains($0) }), sizes.reduce(0, &+) == projected.shape[2] else {
     throw Failure("a projection of \(projected.shape[2]) columns does not hold \(sizes)")
   }
   guard try call.node.int("do_rotary", default: 0) == 0 else { throw Failure("rotary positions are not supported") }

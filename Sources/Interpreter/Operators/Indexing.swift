@@ -67,6 +67,7 @@ private func position(_ index: Int, _ size: Int) throws -> Int {
 
 /// `Gather`: slices along an axis.
 func gather(_ value: Value, _ indices: Value, axis: Int) throws -> Value {
+  let axis = try Shape.axis(axis, rank: value.shape.count)
   let (outer, size, inner) = Shape.split(value.shape, at: axis)
   let chosen = try indices.ints().map { try position($0, size) }
   let shape = value.shape[..<axis] + indices.shape + value.shape[(axis + 1)...]

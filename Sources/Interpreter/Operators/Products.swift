@@ -25,7 +25,7 @@ let productOperators: [OperatorDefinition] = [
 func scaled(_ value: Value, by factor: Float) throws -> Value {
   guard factor != 1 else { return value }
   let multiply = UnaryFunction(
-    float: { $0 * factor }, double: { $0 * Double(factor) }, integer: { Int64(Float($0) * factor) })
+    float: { $0 * factor }, double: { $0 * Double(factor) }, integer: { integer(Double(Float($0) * factor), in: Int64.min...Int64.max) })
   return try multiply(value)
 }
 

@@ -96,7 +96,7 @@ func quantized(
   for (index, element) in elements.enumerated() {
     let rounded = Double((element / scales[index]).rounded(.toNearestOrEven)) + Double(zeroPoints?[index] ?? 0)
     let kept = min(max(rounded, Double(range.lowerBound)), Double(range.upperBound))
-    result.append(kept.isNaN ? range.lowerBound : Int64(kept))
+    result.append(kept.isNaN ? range.lowerBound : integer(kept, in: range))
   }
   return try Value(type, value.shape, .integers(result))
 }
