@@ -99,8 +99,8 @@ struct InterpretedExportTests {
     print("interpreted \(exports.count) models")
   }
 
-  /// 1e-4 for float32; 1e-3 for quantised values, or a part of the range where float sums that differ in their last bit made
-  /// one of many roundings fall the other way; of half types ONNX Runtime's own sums are rounded at other places.
+  /// 1e-4 for float32; 1e-3 for quantised values, or a part of the range where float sums that differ in their last bit
+  /// made one of many roundings fall the other way; of half types ONNX Runtime's own sums are rounded at other places.
   private func isWithinBound(_ export: Export, _ absolute: Float, _ share: Float) -> Bool {
     if ["fp16", "bf16", "O4"].contains(where: { export.name.contains($0) }) { return absolute <= 0.1 }
     let isQuantized = ["int8", "quantized", "qdq", "qoperator", "dynamic-"].contains { export.name.contains($0) }
