@@ -18,6 +18,20 @@ int sq_usable_processors(void) {
 
 #include <cpuid.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+/// Linux gives a process the tile registers, 8 KiB a thread, only when it asks (arch_prctl, ARCH_REQ_XCOMP_PERM for XTILEDATA).
+static int may_use_tiles(void) {
+#if defined(__linux__)
+  const long request_permission = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return 0;
+#endif
+}
+
 static uint64_t enabled_registers(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -41,7 +55,7 @@ sq_cpu_features sq_cpu_features_read(void) {
   const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   features.avx512 = features.avx2_fma && zmm && (b & avx512) == avx512;
   features.avx512_vnni = features.avx512 && (c & bit_AVX512VNNI);
-  features.amx_int8 = features.avx512 && tiles && (d & 1u << 24) && (d & 1u << 25);
+  features.amx_int8 = features.avx512_vnni && tiles && (d & 1u << 24) && (d & 1u << 25) && may_use_tiles();
   if (deepest >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) {
     features.avx_vnni = features.avx2_fma && (a & 1u << 4);
     features.avx512_bf16 = features.avx512 && (a & 1u << 5);

@@ -3,26 +3,6 @@
 // Each element of the result is accumulated in order of k with fused multiply-adds, so its bits depend neither on the tile nor on
 // the other rows and columns. SQ_TILE_ROWS × SQ_TILE_VECTORS accumulators fill the instruction set's registers.
 
-/// One tile: `rows` rows of a times `vectors` · 16 columns of a panel.
-INLINE void gemm_tile(const size_t rows, const size_t vectors, const float *a, size_t lda, size_t k, const float *panel,
-                      v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS]) {
-#pragma unroll
-  for (size_t i = 0; i < rows; i++)
-#pragma unroll
-    for (size_t j = 0; j < vectors; j++) sums[i][j] = splat(0);
-  for (size_t depth = 0; depth < k; depth++) {
-    v16 b[SQ_TILE_VECTORS];
-#pragma unroll
-    for (size_t j = 0; j < vectors; j++) b[j] = load16(panel + depth * SQ_F32_PANEL + j * LANES);
-#pragma unroll
-    for (size_t i = 0; i < rows; i++) {
-      const v16 x = splat(a[i * lda + depth]);
-#pragma unroll
-      for (size_t j = 0; j < vectors; j++) sums[i][j] = fma16(x, b[j], sums[i][j]);
-    }
-  }
-}
-
 INLINE v16 finish(v16 sum, v16 bias, sq_epilogue epilogue) {
   switch (epilogue) {
     case SQ_EPILOGUE_NONE: return sum;
@@ -33,50 +13,72 @@ INLINE v16 finish(v16 sum, v16 bias, sq_epilogue epilogue) {
   return sum;
 }
 
-INLINE void gemm_block(const size_t rows, const float *a, size_t lda, size_t k, const float *panel, size_t columns,
-                       const float *bias, sq_epilogue epilogue, float *c, size_t ldc) {
-  for (size_t column = 0; column < columns; column += SQ_TILE_VECTORS * LANES) {
-    v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS];
-    gemm_tile(rows, SQ_TILE_VECTORS, a, lda, k, panel + column, sums);
-    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) {
-      const size_t first = column + j * LANES;
-      if (first >= columns) break;
-      const size_t count = columns - first < LANES ? columns - first : LANES;
-      const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
+/// The sums of one tile: `rows` rows of a times SQ_TILE_VECTORS · 16 columns of a panel, stored as `[rows][SQ_TILE_VECTORS]`. With the
+/// rows a constant the sums stay in registers.
+INLINE void f32_tile(const size_t rows, const float *a, size_t lda, size_t k, const float *panel, v16 *tile) {
+  v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS];
 #pragma unroll
-      for (size_t i = 0; i < rows; i++) {
-        const v16 y = finish(sums[i][j], shift, epilogue);
-        if (count == LANES) store16(c + i * ldc + first, y);
-        else store_part(c + i * ldc + first, count, y);
+  for (size_t i = 0; i < rows; i++)
+#pragma unroll
+    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) sums[i][j] = splat(0);
+  for (size_t depth = 0; depth < k; depth++) {
+    v16 b[SQ_TILE_VECTORS];
+#pragma unroll
+    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) b[j] = load16(panel + depth * SQ_F32_PANEL + j * LANES);
+#pragma unroll
+    for (size_t i = 0; i < rows; i++) {
+      const v16 x = splat(a[i * lda + depth]);
+#pragma unroll
+      for (size_t j = 0; j < SQ_TILE_VECTORS; j++) sums[i][j] = fma16(x, b[j], sums[i][j]);
+    }
+  }
+#pragma unroll
+  for (size_t i = 0; i < rows; i++)
+#pragma unroll
+    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) tile[i * SQ_TILE_VECTORS + j] = sums[i][j];
+}
+
+static void f32_tile_of_rows(size_t rows, const float *a, size_t lda, size_t k, const float *panel, v16 *tile) {
+#define SQ_TILE(rows) case rows: f32_tile(rows, a, lda, k, panel, tile); return;
+  switch (rows) { SQ_EACH_COUNT(SQ_TILE_ROWS, SQ_TILE) }
+#undef SQ_TILE
+}
+
+void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,
+                         sq_epilogue epilogue, float *c, size_t ldc) {
+  for (size_t column = 0; column < n; column += SQ_TILE_VECTORS * LANES) {
+    const float *const panel = panels + column / SQ_F32_PANEL * SQ_F32_PANEL * k + column % SQ_F32_PANEL;
+    for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
+      const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
+      v16 tile[SQ_TILE_ROWS * SQ_TILE_VECTORS];
+      f32_tile_of_rows(rows, a + row * lda, lda, k, panel, tile);
+      for (size_t j = 0; j < SQ_TILE_VECTORS && column + j * LANES < n; j++) {
+        const size_t first = column + j * LANES, count = n - first < LANES ? n - first : LANES;
+        const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
+        float *const target = c + row * ldc + first;
+        for (size_t i = 0; i < rows; i++) {
+          const v16 y = finish(tile[i * SQ_TILE_VECTORS + j], shift, epilogue);
+          if (count == LANES) store16(target + i * ldc, y);
+          else store_part(target + i * ldc, count, y);
+        }
       }
     }
   }
 }
 
-void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,
-                         sq_epilogue epilogue, float *c, size_t ldc) {
-  for (size_t column = 0; column < n; column += SQ_F32_PANEL) {
-    const float *panel = panels + column * k;
-    const size_t columns = n - column < SQ_F32_PANEL ? n - column : SQ_F32_PANEL;
-    const float *shift = bias ? bias + column : NULL;
-    size_t row = 0;
-    for (; row + SQ_TILE_ROWS <= m; row += SQ_TILE_ROWS)
-      gemm_block(SQ_TILE_ROWS, a + row * lda, lda, k, panel, columns, shift, epilogue, c + row * ldc + column, ldc);
-    for (; row < m; row++)
-      gemm_block(1, a + row * lda, lda, k, panel, columns, shift, epilogue, c + row * ldc + column, ldc);
-  }
-}
-
 void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size,
                               float scale, float *out, size_t out_stride, float *scratch) {
-  const size_t padded_n = (n + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
-  const size_t padded_head = (head_size + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
+  const size_t padded_n = sq_padded(n, SQ_F32_PANEL), padded_head = sq_padded(head_size, SQ_F32_PANEL);
   float *const keys = scratch, *const values = keys + padded_n * head_size, *const scores = values + n * padded_head;
 
   // kᵀ and v as panels.
-  for (size_t token = 0; token < padded_n; token++) {
-    float *const column = keys + token / SQ_F32_PANEL * SQ_F32_PANEL * head_size + token % SQ_F32_PANEL;
-    for (size_t i = 0; i < head_size; i++) column[i * SQ_F32_PANEL] = token < n ? k[token * stride + i] : 0;
+  for (size_t first = 0; first < padded_n; first += SQ_F32_PANEL) {
+    const size_t tokens = n - first < SQ_F32_PANEL ? n - first : SQ_F32_PANEL;
+    float *const panel = keys + first * head_size;
+    for (size_t i = 0; i < head_size; i++) {
+      for (size_t token = 0; token < tokens; token++) panel[i * SQ_F32_PANEL + token] = k[(first + token) * stride + i];
+      for (size_t token = tokens; token < SQ_F32_PANEL; token++) panel[i * SQ_F32_PANEL + token] = 0;
+    }
   }
   for (size_t part = 0; part < padded_head; part += SQ_F32_PANEL) {
     const size_t width = head_size - part < SQ_F32_PANEL ? head_size - part : SQ_F32_PANEL;
@@ -88,17 +90,12 @@ void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, si
   }
 
   // A block of queries at a time, so that its scores stay in the cache until they are used.
-  const size_t query_block = 24;
-  for (size_t first = 0; first < n; first += query_block) {
-    const size_t rows = n - first < query_block ? n - first : query_block;
+  for (size_t first = 0; first < n; first += SQ_QUERY_BLOCK) {
+    const size_t rows = n - first < SQ_QUERY_BLOCK ? n - first : SQ_QUERY_BLOCK;
     float *const result = out + first * out_stride;
     SQ_SYMBOL(f32_gemm)(q + first * stride, stride, rows, head_size, keys, n, NULL, SQ_EPILOGUE_NONE, scores, padded_n);
-    float sums[24];
-    for (size_t i = 0; i < rows; i++) {
-      float *const row = scores + i * padded_n;
-      for (size_t j = 0; j < padded_n; j += LANES) store16(row + j, load16(row + j) * splat(scale));
-      sums[i] = SQ_SYMBOL(f32_softmax_row)(row, n);
-    }
+    float sums[SQ_QUERY_BLOCK];
+    for (size_t i = 0; i < rows; i++) sums[i] = SQ_SYMBOL(f32_softmax_row)(scores + i * padded_n, n, scale);
     SQ_SYMBOL(f32_gemm)(scores, padded_n, rows, n, values, head_size, NULL, SQ_EPILOGUE_NONE, result, out_stride);
     for (size_t i = 0; i < rows; i++) {
       const v16 factor = splat(1.0f / sums[i]);

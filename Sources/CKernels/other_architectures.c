@@ -6,6 +6,7 @@
 const sq_kernel_set sq_kernels_avx2 = {0};
 const sq_kernel_set sq_kernels_avx512 = {0};
 const sq_kernel_set sq_kernels_avx512vnni = {0};
+const sq_kernel_set sq_kernels_amx = {0};
 #endif
 
 #if !defined(__aarch64__)

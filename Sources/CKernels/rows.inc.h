@@ -60,22 +60,28 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n) {
+/// 2^(x · factor − shift), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
+INLINE v16 softmax16(v16 x, v16 factor, v16 shift) {
+  return exp2_16(max16(fma16(x, factor, -shift), splat(-126.0f)));
+}
+
+float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
   const size_t whole = n / LANES * LANES, rest = n - whole;
   v16 most = splat(-__builtin_inff());
   for (size_t i = 0; i < whole; i += LANES) most = max16(load16(row + i), most);
   if (rest) most = max16(load_part(row + whole, rest, -__builtin_inff()), most);
-  const v16 largest = splat(largest16(most));
+  const float log2_e = 0x1.715476p+0f;
+  const v16 factor = splat(scale * log2_e), shift = splat(largest16(most) * (scale * log2_e));
 
   v16 sum = splat(0);
   for (size_t i = 0; i < whole; i += LANES) {
-    const v16 e = exp16(load16(row + i) - largest);
+    const v16 e = softmax16(load16(row + i), factor, shift);
     store16(row + i, e);
     sum = sum + e;
   }
   if (rest) {
-    // Lanes beyond the row hold −∞, whose exponential is 0.
-    const v16 e = exp16(load_part(row + whole, rest, -__builtin_inff()) - largest);
+    // Lanes beyond the row hold −∞: what they add is lost beside 1.
+    const v16 e = softmax16(load_part(row + whole, rest, -__builtin_inff()), factor, shift);
     store_part(row + whole, rest, e);
     sum = sum + e;
   }
@@ -83,9 +89,6 @@ float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n) {
 }
 
 typedef uint8_t v16b __attribute__((vector_size(16)));
-
-/// 1.5 · 2²³: added to a float below 2²² it leaves the nearest whole number, ties to even, in the low bits.
-#define ROUNDER 0x1.8p+23f
 
 INLINE v16i round_to_int(v16 x) { return (v16i)(x + splat(ROUNDER)) - (v16i)splat(ROUNDER); }
 

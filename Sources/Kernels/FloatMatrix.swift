@@ -47,8 +47,8 @@ public struct FloatMatrix: Sendable {
     switch storage {
     case .packed(let matrix):
       // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
-      let rowBlock = min(rows, max(48, 131_072 / k / 6 * 6))
-      let columnBlock = PackedFloatMatrix.panelWidth * 2
+      let rowBlock = min(rows, max(48, 131_072 / k / 12 * 12))
+      let columnBlock = PackedFloatMatrix.panelWidth * 4
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
       let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
       ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in

@@ -37,9 +37,9 @@ extension KernelSet {
     table.f32_residual_norm_row.unsafelyUnwrapped(residual, x, bias, scale, shift, epsilon, count)
   }
 
-  /// row = exp(row − largest); returns the sum, by which the caller divides.
-  public func softmax(_ row: UnsafeMutablePointer<Float>, count: Int) -> Float {
-    table.f32_softmax_row.unsafelyUnwrapped(row, count)
+  /// row = exp((row − largest) · scale), for a scale above 0; returns the sum, by which the caller divides.
+  public func softmax(_ row: UnsafeMutablePointer<Float>, count: Int, scale: Float = 1) -> Float {
+    table.f32_softmax_row.unsafelyUnwrapped(row, count, scale)
   }
 
   /// c = epilogue(a · b) for some columns of b, of which the first must start a panel: a is `[m, k]` with `lda` floats from row to

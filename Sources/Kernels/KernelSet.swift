@@ -17,6 +17,8 @@ public struct KernelSet: Sendable {
     case avx512
     /// AVX-512 with VNNI (Cascade Lake, 2019; Zen 4, 2022).
     case avx512vnni
+    /// AVX-512 with VNNI, and int8 products by tiles (Sapphire Rapids, 2023).
+    case amx
     /// NEON of ARMv8-A.
     case neon
     /// NEON with SDOT (ARMv8.2: Cortex-A75, Neoverse N1, Apple A11).
@@ -31,6 +33,7 @@ public struct KernelSet: Sendable {
       case .avx2: .avx2
       case .avx512: .avx512
       case .avx512vnni: .avx512vnni
+      case .amx: .amxInt8
       case .neon: .neon
       case .neonDotprod: .dotprod
       case .neonI8mm: .i8mm
@@ -107,6 +110,7 @@ public struct KernelSet: Sendable {
     case .avx2: sq_kernels_avx2
     case .avx512: sq_kernels_avx512
     case .avx512vnni: sq_kernels_avx512vnni
+    case .amx: sq_kernels_amx
     case .neon: sq_kernels_neon
     case .neonDotprod: sq_kernels_neondotprod
     case .neonI8mm: sq_kernels_neoni8mm

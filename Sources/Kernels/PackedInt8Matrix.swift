@@ -29,7 +29,7 @@ public struct PackedInt8Matrix: Sendable {
   public let k: Int
   public let n: Int
   public let activation: ActivationQuantization
-  /// k rounded up to whole groups of four.
+  /// k rounded up to what the kernels take at a time.
   let paddedK: Int
   let panels: AlignedBuffer<Int8>
   let scales: AlignedBuffer<Float>
@@ -74,7 +74,7 @@ public struct PackedInt8Matrix: Sendable {
     self.k = k
     self.n = n
     self.activation = activation
-    let paddedK = (k + 3) / 4 * 4
+    let paddedK = Self.padded(k)
     self.paddedK = paddedK
     let width = Self.panelWidth
     let panelBytes = (n + width - 1) / width * width * paddedK
@@ -112,9 +112,11 @@ public struct PackedInt8Matrix: Sendable {
       zeroPoints.allSatisfy { $0 == 0 } ? nil : AlignedBuffer(count: n) { $0.update(from: zeroPoints, count: n) }
   }
 
+  private static func padded(_ k: Int) -> Int { sq_padded(k, Int(SQ_S8_DEPTH)) }
+
   /// How many floats' room the quantised rows of an input take.
   public static func quantizedFloatCount(rows: Int, k: Int) -> Int {
-    2 * rows + (rows * ((k + 3) / 4 * 4) + 3) / 4
+    2 * rows + rows * padded(k) / MemoryLayout<Float>.size
   }
 
   /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix + bias), on at most `threads` threads; `room` holds
@@ -135,8 +137,8 @@ public struct PackedInt8Matrix: Sendable {
       }
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
-    let rowBlock = min(rows, max(48, 393_216 / paddedK / 6 * 6))
-    let columnBlock = Self.panelWidth * 2
+    let rowBlock = min(rows, max(96, 393_216 / paddedK / 96 * 96))
+    let columnBlock = Self.panelWidth * 4
     let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
     ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
       let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)

@@ -23,7 +23,8 @@ public struct Processor: Sendable {
       switch self {
       case .avx2, .neon: nil
       case .avx512, .avxvnni: .avx2
-      case .avx512vnni, .avx512bf16, .amxInt8: .avx512
+      case .avx512vnni, .avx512bf16: .avx512
+      case .amxInt8: .avx512vnni
       case .dotprod, .i8mm: .neon
       }
     }

@@ -22,9 +22,9 @@ extension sq_kernel_set {
       guard let residual, let x, let scale, let shift else { return }
       Reference.residualNorm(residual, x, bias, scale, shift, epsilon, n)
     }
-    set.f32_softmax_row = { row, n in
+    set.f32_softmax_row = { row, n, scale in
       guard let row else { return 0 }
-      return Reference.softmax(row, n)
+      return Reference.softmax(row, n, scale)
     }
     set.f32_gemm = { a, lda, m, k, panels, n, bias, epilogue, c, ldc in
       guard let a, let panels, let c else { return }
@@ -58,56 +58,36 @@ extension sq_kernel_set {
 enum Reference {
   static let lanes = 16
 
-  /// eˣ: x = n · ln 2 + r with |r| ≤ ln 2 / 2, and eʳ by a polynomial of degree 6. Zero below −87.
-  static func exp(_ x: Float) -> Float {
-    if x < -87 { return 0 }
-    let x = x < 88 ? x : 88
-    // Adding 1.5 · 2²³ leaves the nearest whole number in the low bits.
-    let roundToInteger: Float = 0x1.8p+23
-    let shifted = roundToInteger.addingProduct(x, 0x1.715476p+0)
-    let whole = shifted - roundToInteger
-    let r = x.addingProduct(whole, -0x1.62e400p-1).addingProduct(whole, -0x1.7f7d1cp-20)
+  /// Added to a float of magnitude below 2²², 1.5 · 2²³ leaves the nearest whole number in the low bits.
+  private static let rounder: Float = 0x1.8p+23
 
-    var p: Float = 0x1.6a23f2p-10
-    for coefficient: Float in [0x1.123a0ap-7, 0x1.5558f2p-5, 0x1.555492p-3, 0x1.fffffcp-2] {
+  /// 2ʸ for −126 ≤ y ≤ 126: y = n + r with |r| ≤ 1/2, and 2ʳ by a polynomial of degree 5.
+  static func exp2(_ y: Float) -> Float {
+    let shifted = y + rounder
+    let r = y - (shifted - rounder)
+    var p: Float = 0x1.5bb9e4p-10
+    for coefficient: Float in [0x1.3ceab4p-7, 0x1.c6b754p-5, 0x1.ebf9bcp-3, 0x1.62e42ap-1, 1] {
       p = coefficient.addingProduct(p, r)
     }
-    p = r.addingProduct(p, r * r) + 1
-    let exponent = (shifted.bitPattern &- roundToInteger.bitPattern) << 23
-    return Float(bitPattern: p.bitPattern &+ exponent)
+    return Float(bitPattern: p.bitPattern &+ shifted.bitPattern << 23)
   }
 
-  /// The error function: an odd polynomial below 0.93, 1 − exp(−x · Q(x)) up to 4, where float32 has reached 1.
-  static func erf(_ x: Float) -> Float {
-    let magnitude = x.magnitude < 4 ? x.magnitude : 4
-    let result: Float
-    if magnitude < 0.93 {
-      let square = magnitude * magnitude
-      var p: Float = 0x1.5ccddep-14
-      for coefficient: Float in [
-        -0x1.aa3d26p-11, 0x1.54c7bcp-8, -0x1.b80e8cp-6, 0x1.ce2e08p-4, -0x1.812742p-2, 0x1.06eba8p-3,
-      ] { p = coefficient.addingProduct(p, square) }
-      result = magnitude.addingProduct(p, magnitude)
-    } else {
-      var q: Float = 0x1.3fd796p-18
-      for coefficient: Float in [
-        -0x1.6cb23cp-15, -0x1.fa5f7cp-15, 0x1.83fbd2p-9, -0x1.744a76p-6, 0x1.af58aap-4, 0x1.456d84p-1, 0x1.20e91cp+0,
-      ] { q = coefficient.addingProduct(q, magnitude) }
-      result = 1 - exp(-(q * magnitude))
-    }
-    return Float(sign: x.sign, exponentAndMagnitudeOf: result)
-  }
-
-  /// x · Φ(x) = x/2 · (1 + erf(x/√2))
+  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), with Φ(−t) = 2^−P(t). Φ(−8) is below 10⁻¹⁵.
   static func gelu(_ x: Float) -> Float {
-    let half = x * 0.5
-    return half.addingProduct(half, erf(x * 0x1.6a09e6p-1))
+    let t = x.magnitude < 8 ? x.magnitude : 8
+    var p: Float = 0x1.a5d72ap-22
+    for coefficient: Float in [
+      -0x1.05c610p-17, 0x1.0e2a5cp-14, -0x1.06d9acp-12, -0x1.883d98p-15, 0x1.ca8dd4p-8, -0x1.adddfap-5, -0x1.d63b16p-2,
+      -0x1.26aedap+0, -1,
+    ] { p = coefficient.addingProduct(p, t) }
+    return (0 > x ? 0 : x).addingProduct(-t, exp2(p))
   }
 
   /// x / (1 + exp(−2u)) with u = √(2/π) · (x + 0.044715 x³)
   static func geluTanh(_ x: Float) -> Float {
-    let u = x.addingProduct(x * x * x, 0x1.6e4e26p-5) * 0x1.988454p-1
-    return x / (1 + exp(u * -2))
+    let y = x.addingProduct(x * x * x, 0x1.6e4e26p-5) * -0x1.26aec2p+1
+    let below = y < 126 ? y : 126
+    return x / (1 + exp2(below > -126 ? below : -126))
   }
 
   /// Sum of 16 lanes, in halves.
@@ -139,11 +119,14 @@ enum Reference {
     }
   }
 
-  static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int) -> Float {
-    let largest = UnsafeBufferPointer(start: row, count: n).max() ?? 0
+  /// row = exp((row − largest) · scale), as a power of two; returns the sum.
+  static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int, _ scale: Float) -> Float {
+    let factor = scale * 0x1.715476p+0
+    let shift = (UnsafeBufferPointer(start: row, count: n).max() ?? 0) * factor
     var sums = SIMD16<Float>()
     for i in 0..<n {
-      row[i] = exp(row[i] - largest)
+      let y = (-shift).addingProduct(row[i], factor)
+      row[i] = exp2(y > -126 ? y : -126)
       sums[i % lanes] += row[i]
     }
     return sum(sums)
@@ -264,10 +247,10 @@ enum Reference {
       for key in 0..<n {
         var dot: Float = 0
         for i in 0..<headSize { dot.addProduct(q[query * stride + i], k[key * stride + i]) }
-        scores[key] = dot * scale
+        scores[key] = dot
       }
       let total = scores.withUnsafeMutableBufferPointer { buffer in
-        buffer.baseAddress.map { softmax($0, n) } ?? 0
+        buffer.baseAddress.map { softmax($0, n, scale) } ?? 0
       }
       let factor = 1 / total
       for i in 0..<headSize {
@@ -276,12 +259,5 @@ enum Reference {
         out[query * outStride + i] = mix * factor
       }
     }
-  }
-}
-
-extension Float {
-  /// `magnitude`'s size with a sign of its own.
-  fileprivate init(sign: FloatingPointSign, exponentAndMagnitudeOf magnitude: Float) {
-    self = sign == .minus ? -magnitude : magnitude
   }
 }

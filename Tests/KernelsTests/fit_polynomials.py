@@ -1,4 +1,4 @@
-"""Fits the polynomials of exp and erf in Sources/CKernels/elementary.inc.h.
+"""Fits the polynomials of powers of two and GELU in Sources/CKernels/elementary.inc.h.
 
 Iteratively reweighted least squares on Chebyshev nodes (Lawson's algorithm), in long double. Prints C hexadecimal constants,
 lowest power first, and the largest relative error of the real-valued polynomial. Needs numpy and scipy.
@@ -29,18 +29,13 @@ def show(name, c, error):
     print("  " + ", ".join(float(np.float32(v)).hex() + "f" for v in c))
 
 
-# exp(r) = 1 + r + r^2 * P(r) for |r| <= ln(2)/2
-r = nodes(-0.3467, 0.3467)
-c, e = minimax(np.stack([r ** (2 + i) for i in range(5)], 1), np.exp(r) - 1 - r, 1 / np.exp(r))
-show("exp", c, e)
+# 2^r = 1 + r * P(r) for |r| <= 1/2
+r = nodes(-0.5001, 0.5001)
+c, e = minimax(np.stack([r ** (1 + i) for i in range(5)], 1), 2.0 ** r - 1, 2.0 ** -r)
+show("exp2", c, e)
 
-# erf(x) = x + x * P(x^2) for 0 <= x <= 0.93
-x = nodes(1e-6, 0.9301)
-c, e = minimax(np.stack([x ** (2 * i) for i in range(7)], 1), special.erf(x) / x - 1, x / special.erf(x))
-show("erf, small", c, e)
-
-# erf(x) = 1 - exp(-x * Q(x)) for 0.93 <= x <= 4; what counts is the error of erf: d erf = exp(-xQ) * x * dQ
-x = nodes(0.9299, 4.0)
-q = -np.log(special.erfc(x)) / x
-c, e = minimax(np.stack([x ** i for i in range(8)], 1), q, special.erfc(x) * x / special.erf(x))
-show("erf, large", c, e)
+# Phi(-t) = 2^-(1 + t * P(t)) for 0 <= t <= 8; what counts is the error of t * Phi(-t): d Phi = Phi * ln 2 * t * dP
+t = nodes(1e-9, 8.0)
+phi = special.erfc(t / np.sqrt(2)) / 2
+c, e = minimax(np.stack([t ** (1 + i) for i in range(9)], 1), -np.log2(phi) - 1, phi * np.log(2) * np.maximum(t, 0.05))
+show("-log2 of Phi(-t)", c, e)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /// Columns of a packed float32 matrix are kept in panels of this many; each panel is [k][SQ_F32_PANEL], the last one padded with zeros.
-#define SQ_F32_PANEL 64
+#define SQ_F32_PANEL 32
 
 /// What a GEMM does with a finished element before it stores it.
 typedef enum {
@@ -35,21 +35,30 @@ typedef struct {
 } sq_int8_columns;
 
 /// Columns of a packed int8 matrix are kept in panels of this many; each panel is [k / 4][SQ_S8_PANEL][4], padded with zeros.
-#define SQ_S8_PANEL 64
+#define SQ_S8_PANEL 32
+
+/// k of an int8 product is padded to a multiple of this many.
+#define SQ_S8_DEPTH 64
+
+/// Attention takes this many queries at a time.
+#define SQ_QUERY_BLOCK 24
+
+/// `n` rounded up to whole blocks.
+static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) / block * block; }
 
 /// The list of kernels: X(name, return type, parameters).
 ///
 /// f32_bias_row: row += bias.
 /// f32_bias_gelu_row: row = gelu(row + bias), exact (erf). f32_bias_gelu_tanh_row: the tanh form.
 /// f32_residual_norm_row: residual = layerNorm(residual + (x + bias)) · scale + shift; `bias` may be NULL.
-/// f32_softmax_row: row = exp(row − max); returns the sum, by which the caller divides.
+/// f32_softmax_row: row = exp((row − max) · scale), scale > 0; returns the sum, by which the caller divides.
 /// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only.
 /// f32u8_quantize_row: symmetric, scale = largest magnitude / 127, u = x / scale + 128; `sum` = Σ (u − 128). Bytes from n up to
 ///   padded_n are 128. False where an element is not finite.
 /// f32u8_quantize_fixed_row: u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the integers are
 ///   signed); `sum` = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13).
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
-///   multiple of 4.
+///   multiple of SQ_S8_DEPTH.
 /// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens; `stride` parts two tokens' rows of
 ///   q, k and v, `out_stride` those of out; `scratch` holds sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
@@ -60,7 +69,7 @@ typedef struct {
   X(f32_residual_norm_row, void,                                                                                   \
     (float *residual, const float *x, const float *bias, const float *scale, const float *shift, float epsilon,    \
      size_t n))                                                                                                    \
-  X(f32_softmax_row, float, (float *row, size_t n))                                                                \
+  X(f32_softmax_row, float, (float *row, size_t n, float scale))                                                   \
   X(f32_gemm, void,                                                                                                \
     (const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,             \
      sq_epilogue epilogue, float *c, size_t ldc))                                                                  \
@@ -89,6 +98,7 @@ extern const sq_kernel_set sq_kernels_portable;
 extern const sq_kernel_set sq_kernels_avx2;
 extern const sq_kernel_set sq_kernels_avx512;
 extern const sq_kernel_set sq_kernels_avx512vnni;
+extern const sq_kernel_set sq_kernels_amx;
 extern const sq_kernel_set sq_kernels_neon;
 extern const sq_kernel_set sq_kernels_neondotprod;
 extern const sq_kernel_set sq_kernels_neoni8mm;
@@ -99,10 +109,8 @@ const char *sq_kernel_name(size_t i);
 
 /// How many floats of scratch f32_attention needs.
 static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
-  const size_t padded_n = (n + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
-  const size_t padded_head = (head_size + SQ_F32_PANEL - 1) / SQ_F32_PANEL * SQ_F32_PANEL;
-  const size_t query_block = 24;
-  return padded_n * head_size + n * padded_head + query_block * padded_n;
+  const size_t padded_n = sq_padded(n, SQ_F32_PANEL), padded_head = sq_padded(head_size, SQ_F32_PANEL);
+  return padded_n * head_size + n * padded_head + SQ_QUERY_BLOCK * padded_n;
 }
 
 /// The processor's features that kernel sets ask for, with the operating system's support for the registers.
