@@ -2,6 +2,9 @@ import Encoder
 
 /// How a model is run. Unlike `Options`, these are settled when it is loaded.
 public struct EngineOptions: Sendable {
+  /// What computes.
+  public var backend: BackendChoice
+
   /// How many threads compute; `nil`: as many as this process may use (its processor affinity and its container's limit,
   /// or `SPANQA_THREADS`).
   public var threads: Int?
@@ -13,7 +16,10 @@ public struct EngineOptions: Sendable {
   /// In which numbers linear layers compute.
   public var precision: Precision
 
-  public init(threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072) {
+  public init(
+    backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072
+  ) {
+    self.backend = backend
     self.threads = threads
     self.precision = precision
     self.tokenBudget = tokenBudget

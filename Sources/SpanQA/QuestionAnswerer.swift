@@ -46,7 +46,8 @@ public struct QuestionAnswerer: Sendable {
     let lowered = try LoweredModel(onnx)
     try Self.check(lowered.model, fits: tokenizer)
     self.tokenizer = tokenizer
-    encoder = try Encoder(lowered.model, threads: engine.threads, precision: engine.precision)
+    encoder = try Encoder(
+      lowered.model, backend: engine.backend, threads: engine.threads, precision: engine.precision)
     tokenBudget = max(1, engine.tokenBudget)
     threads = engine.threads ?? ProcessorCount.usable
   }

@@ -40,7 +40,9 @@ struct LogitsCommand: ParsableCommand {
     let packed = try PackedBatch(
       inputIDs: batch.input_ids, attentionMask: batch.attention_mask, tokenTypeIDs: batch.token_type_ids)
     let lowered = try LoweredModel(model.onnx())
-    let result = try Encoder(lowered.model, threads: model.threads, precision: model.precision).forward(packed)
+    let result = try Encoder(
+      lowered.model, backend: model.backend, threads: model.threads, precision: model.precision
+    ).forward(packed)
     let json = batch.unpack(result, outputs: lowered.outputs)
     if let output {
       try Output.write(json.text + "\n", toFile: output)

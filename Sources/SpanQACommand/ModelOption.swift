@@ -17,6 +17,9 @@ struct ModelOption: ParsableArguments {
   @Option(help: ArgumentHelp("A model folder or an .onnx file. Without it: the embedded model.", valueName: "folder|file"))
   var model: String?
 
+  @Option(help: "What computes: automatic (as SPANQA_BACKEND says, or the fastest available), cpu, neon or cuda.")
+  var backend = BackendChoice.automatic
+
   @Option(help: "How many threads compute. Without it: as many as this process may use.")
   var threads: Int?
 
@@ -48,7 +51,8 @@ struct ModelOption: ParsableArguments {
     return try Tokenizer(folder: folder)
   }
 
-  var engine: EngineOptions { EngineOptions(threads: threads, precision: precision) }
+  var engine: EngineOptions { EngineOptions(backend: backend, threads: threads, precision: precision) }
 }
 
 extension Precision: ExpressibleByArgument {}
+extension BackendChoice: ExpressibleByArgument {}

@@ -19,6 +19,7 @@ struct SpanQACommand: AsyncParsableCommand {
       """,
     subcommands: [
       AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, ModelCommand.self, QuantizeCommand.self,
+      BackendsCommand.self,
     ])
 
   static func main() async {
