@@ -8,7 +8,7 @@ TEST_FLAGS = -c release -Xswiftc -enable-testing
 PACKAGES = libopenblas-dev libprotobuf-c-dev pkg-config
 PC_NAMES = openblas libprotobuf-c
 
-.PHONY: help run build test test-arm64 example regenerate-onnx-proto packages clean
+.PHONY: help run build test test-arm64 test-old-processor example regenerate-onnx-proto packages clean
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
@@ -31,12 +31,16 @@ build: packages
 
 test: packages
 	$(SWIFT) test $(TEST_FLAGS)
-	$(MAKE) test-arm64
+	$(MAKE) test-arm64 test-old-processor
 	$(MAKE) example
 
 # The NEON kernels under an emulator, where the cross tools are installed. After the Swift tests, which write what to compare with.
 test-arm64:
 	Tests/arm64/run.sh
+
+# The command that the tests built, on an emulated processor without AVX, where the emulator is installed.
+test-old-processor:
+	Tests/x86/run.sh "$$($(SWIFT) build -c release --show-bin-path)/spanqa"
 
 # A package of its own that depends on this one by path, as an embedder would.
 example: packages

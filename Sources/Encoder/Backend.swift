@@ -10,7 +10,11 @@ public protocol Backend: Sendable {
   associatedtype Workspace: Sendable
 
   /// What the backend is called on the command line and in reports.
-  static var name: String { get }
+  var name: BackendName { get }
+  /// Whether it can run on this machine, in this build, or why not.
+  static var availability: BackendAvailability { get }
+  /// What it does not run, in words; empty where it runs all that the executor asks for.
+  static var unsupported: [String] { get }
 
   // Preparing: once a model.
 
@@ -24,23 +28,26 @@ public protocol Backend: Sendable {
   // Running: once a batch.
 
   /// Memory for a batch: a reused one where there is one.
-  func makeWorkspace(for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int) -> Workspace
+  func makeWorkspace(
+    for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int
+  ) throws(BackendError) -> Workspace
   /// Gives the memory back for reuse.
   func recycle(_ workspace: Workspace)
 
   /// hidden = norm(words[id] + positions[p] + types[t])
-  func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace)
+  func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// queryKeyValue = hidden · W + b
-  func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace)
+  func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace) throws(BackendError)
   /// context = attention over each sequence's own rows of queryKeyValue (Vaswani et al. 2017, scaled dot products)
-  func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: Workspace)
+  func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: Workspace) throws(BackendError)
   /// hidden = norm(hidden + context · W + b)
-  func addAttention(_ output: Linear, _ norm: Norm, in workspace: Workspace)
+  func addAttention(_ output: Linear, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// hidden = norm(hidden + activation(hidden · W₁ + b₁) · W₂ + b₂)
   func addFeedForward(
-    _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace)
+    _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace
+  ) throws(BackendError)
   /// `[tokens, outputs]` = hidden · W + b
-  func head(_ layer: Linear, in workspace: Workspace) -> [Float]
+  func head(_ layer: Linear, in workspace: Workspace) throws(BackendError) -> [Float]
   /// `[tokens, hidden]`
-  func hidden(in workspace: Workspace) -> [Float]
+  func hidden(in workspace: Workspace) throws(BackendError) -> [Float]
 }

@@ -1,8 +1,10 @@
 import Kernels
 
-/// The processor's own backend: any kernel set, one thread pool.
+/// The processor's own backend: any kernel set, one thread pool. With the NEON sets of ARM it goes by their name.
 public struct CPUBackend: Backend {
-  public static let name = "cpu"
+  public var name: BackendName { kernels.name.isNEON ? .neon : .cpu }
+  public static let availability = BackendAvailability.available
+  public static let unsupported: [String] = []
 
   public let kernels: KernelSet
   public let threads: Int

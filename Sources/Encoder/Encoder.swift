@@ -9,17 +9,31 @@ public struct Encoder: Sendable {
   /// Values a token: the head's outputs, or the hidden size of a model without a head.
   public let outputs: Int
 
-  private let run: @Sendable (PackedBatch, LayerObserver?) -> [Float]
+  /// What runs it.
+  public let backend: BackendName
+
+  private let run: @Sendable (PackedBatch, LayerObserver?) throws(BackendError) -> [Float]
 
   /// Takes a hidden state, `[tokens, hidden]`: number 0 is the embeddings' after their norm, number i that after layer i.
   public typealias LayerObserver = (_ number: Int, _ hiddenState: [Float]) -> Void
 
-  /// Prepares `model` on the processor: packs its weights, after which the model itself may go.
+  /// Prepares `model`: packs its weights, after which the model itself may go.
   ///
   /// - Parameter threads: how many threads compute; `nil`: as many as this process may use.
-  /// - Throws: where `SPANQA_KERNELS` asks for what this processor has not.
-  public init(_ model: DistilBERT, threads: Int? = nil, precision: Precision = .automatic) throws {
-    try self.init(model, backend: CPUBackend(threads: threads, precision: precision))
+  /// - Throws: `BackendError` where `backend`, or `SPANQA_BACKEND`, asks for what cannot run here; `KernelSetError` where
+  ///   `SPANQA_KERNELS` does.
+  public init(
+    _ model: DistilBERT, backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic
+  ) throws {
+    let name = try backend.resolved()
+    switch name {
+    case .cuda:
+      try self.init(model, backend: CUDABackend())
+    case .neon, .cpu:
+      let cpu = try CPUBackend(threads: threads, precision: precision)
+      if name == .neon && cpu.name != .neon { throw BackendError.kernels(cpu.kernels.name, backend: name) }
+      try self.init(model, backend: cpu)
+    }
   }
 
   /// Prepares `model` for `backend`.
@@ -27,7 +41,8 @@ public struct Encoder: Sendable {
     configuration = model.configuration
     outputs = model.head?.weights.outputs ?? model.configuration.hidden
     let prepared = try PreparedModel(model, backend: backend)
-    run = { prepared.forward($0, observer: $1) }
+    run = { (batch, observer) throws(BackendError) in try prepared.forward(batch, observer: observer) }
+    self.backend = backend.name
   }
 
   /// The head's result for every token of `batch` (or the last hidden state, where there is no head).
@@ -41,7 +56,8 @@ public struct Encoder: Sendable {
     _ batch: PackedBatch, observer: LayerObserver? = nil
   ) throws(BatchError) -> EncoderOutput {
     try check(batch)
-    let values = run(batch, observer)
+    let values: [Float]
+    do { values = try run(batch, observer) } catch { throw .backend(error) }
     if !values.allSatisfy(\.isFinite) { throw .notFinite(output: "the model's output") }
     return EncoderOutput(values: values, outputs: outputs, sequenceStarts: batch.sequenceStarts)
   }
@@ -97,21 +113,22 @@ private struct PreparedModel<Device: Backend>: Sendable {
     headOutputs = model.head?.weights.outputs ?? 0
   }
 
-  func forward(_ batch: PackedBatch, observer: Encoder.LayerObserver?) -> [Float] {
+  func forward(_ batch: PackedBatch, observer: Encoder.LayerObserver?) throws(BackendError) -> [Float] {
     if batch.tokenCount == 0 { return [] }
-    let workspace = backend.makeWorkspace(for: batch, configuration: configuration, outputs: headOutputs)
+    let workspace = try backend.makeWorkspace(for: batch, configuration: configuration, outputs: headOutputs)
     defer { backend.recycle(workspace) }
 
-    backend.embed(batch, embeddings, embeddingNorm, in: workspace)
-    observer?(0, backend.hidden(in: workspace))
+    try backend.embed(batch, embeddings, embeddingNorm, in: workspace)
+    try observer?(0, backend.hidden(in: workspace))
     for (index, layer) in layers.enumerated() {
-      backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
-      backend.attend(batch, configuration: configuration, in: workspace)
-      backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
-      backend.addFeedForward(
+      try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
+      try backend.attend(batch, configuration: configuration, in: workspace)
+      try backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
+      try backend.addFeedForward(
         layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
-      observer?(index + 1, backend.hidden(in: workspace))
+      try observer?(index + 1, backend.hidden(in: workspace))
     }
-    return head.map { backend.head($0, in: workspace) } ?? backend.hidden(in: workspace)
+    if let head { return try backend.head(head, in: workspace) }
+    return try backend.hidden(in: workspace)
   }
 }

@@ -49,7 +49,7 @@ extension CPUBackend {
     if !linear.isInt8, gemm == .openBLAS { return "cblas_sgemm" }
     let kernel = linear.isInt8 ? "u8s8f32_gemm" : "f32_gemm"
     let set = kernels.origins.first { $0.kernel == kernel }?.set ?? kernels.name
-    return "sq_\(kernel)_\(set.rawValue)"
+    return "sq_\(kernel)_\(set.symbolSuffix)"
   }
 }
 

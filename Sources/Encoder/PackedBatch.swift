@@ -74,7 +74,7 @@ public struct PackedBatch: Sendable {
   }
 }
 
-/// What is wrong with a batch of token ids.
+/// What is wrong with a batch of token ids, or stopped its computation.
 public enum BatchError: Error, Equatable, CustomStringConvertible {
   case rowCount(field: String, found: Int, expected: Int)
   case rowLength(field: String, row: Int, found: Int, expected: Int)
@@ -83,6 +83,7 @@ public enum BatchError: Error, Equatable, CustomStringConvertible {
   case position(row: Int, value: Int32, positions: Int)
   case tokenType(row: Int, value: Int32, tokenTypes: Int)
   case notFinite(output: String)
+  case backend(BackendError)
 
   public var description: String {
     switch self {
@@ -100,6 +101,8 @@ public enum BatchError: Error, Equatable, CustomStringConvertible {
       "token \(row) of the batch has type \(value); the model has types 0 to \(max(tokenTypes, 1) - 1)"
     case .notFinite(let output):
       "\(output) holds a value that is not finite: the model's weights are damaged or overflow"
+    case .backend(let error):
+      error.description
     }
   }
 }

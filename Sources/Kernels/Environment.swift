@@ -5,10 +5,12 @@
 #endif
 
 /// The environment variables that steer the engine.
-enum Environment {
-  enum Variable: String {
+package enum Environment {
+  package enum Variable: String {
     /// Forces a kernel set.
     case kernels = "SPANQA_KERNELS"
+    /// Names the backend where a caller leaves the choice open.
+    case backend = "SPANQA_BACKEND"
     /// Hides processor features: `-avx512,-avx2`.
     case features = "SPANQA_FEATURES"
     /// Sets the number of threads.
@@ -18,7 +20,7 @@ enum Environment {
   }
 
   /// The variable's value; `nil` where it is unset or empty.
-  static subscript(variable: Variable) -> String? {
+  package static subscript(variable: Variable) -> String? {
     guard let value = getenv(variable.rawValue), value.pointee != 0 else { return nil }
     return String(cString: value)
   }

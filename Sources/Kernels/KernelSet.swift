@@ -26,6 +26,12 @@ public struct KernelSet: Sendable {
     /// NEON with USMMLA (ARMv8.6: Neoverse V1, Cortex-A510, Apple A15).
     case neonI8mm = "neon-i8mm"
 
+    /// How the symbols of the set's kernels end.
+    public var symbolSuffix: String { rawValue.filter { $0 != "-" } }
+
+    /// Whether the set is one of ARM's.
+    public var isNEON: Bool { requirement == .neon || requirement?.foundation == .neon }
+
     /// What the set asks of the processor.
     public var requirement: Processor.Feature? {
       switch self {

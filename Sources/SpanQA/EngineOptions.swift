@@ -2,6 +2,9 @@ import Encoder
 
 /// How a model is run. Unlike `Options`, these are settled when it is loaded.
 public struct EngineOptions: Sendable {
+  /// What computes.
+  public var backend: BackendChoice
+
   /// How many threads compute; `nil`: as many as this process may use (its processor affinity and its container's limit,
   /// or `SPANQA_THREADS`).
   public var threads: Int?
@@ -17,11 +20,18 @@ public struct EngineOptions: Sendable {
   public var requiresFused: Bool
 
   public init(
-    threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072, requiresFused: Bool = false
+    backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072,
+    requiresFused: Bool = false
   ) {
+    self.backend = backend
     self.requiresFused = requiresFused
     self.threads = threads
     self.precision = precision
     self.tokenBudget = tokenBudget
+  }
+
+  /// `model`, prepared as these options say.
+  public func encoder(for model: DistilBERT) throws -> Encoder {
+    try Encoder(model, backend: backend, threads: threads, precision: precision)
   }
 }

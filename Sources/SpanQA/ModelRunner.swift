@@ -31,8 +31,7 @@ public enum ModelRunner: Sendable {
 
   /// Prepares a lowered model.
   public init(_ lowered: LoweredModel, engine: EngineOptions = EngineOptions()) throws {
-    self = .fused(
-      try Encoder(lowered.model, threads: engine.threads, precision: engine.precision), outputs: lowered.outputs)
+    self = .fused(try engine.encoder(for: lowered.model), outputs: lowered.outputs)
   }
 
   /// What a user should know before a long wait: nil for the fused encoder.

@@ -31,7 +31,7 @@ public struct Verification: Sendable {
   /// - Throws: `LoweringError` where the graph is not understood: there is nothing to compare then.
   public init(_ onnx: Model, engine: EngineOptions = EngineOptions()) throws {
     lowered = try LoweredModel(onnx)
-    encoder = try Encoder(lowered.model, threads: engine.threads, precision: engine.precision)
+    encoder = try engine.encoder(for: lowered.model)
     interpreted = try InterpretedModel(onnx)
   }
 

@@ -33,7 +33,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   func run() throws {
     let lowered = try LoweredModel(model.onnx())
-    let encoder = try Encoder(lowered.model, threads: model.threads, precision: model.precision)
+    let encoder = try model.engine.encoder(for: lowered.model)
     let workloads = try self.workloads()
     for workload in workloads where workload.lengths.max() ?? 0 > encoder.configuration.positions {
       throw ValidationError("the model takes at most \(encoder.configuration.positions) tokens; \(workload.name) has more")

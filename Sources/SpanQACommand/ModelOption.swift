@@ -17,6 +17,9 @@ struct ModelOption: ParsableArguments {
   @Option(help: ArgumentHelp("A model folder or an .onnx file. Without it: the embedded model.", valueName: "folder|file"))
   var model: String?
 
+  @Option(help: "What computes: automatic (as SPANQA_BACKEND says, or the fastest available), cpu, neon or cuda.")
+  var backend = BackendChoice.automatic
+
   @Option(help: "How many threads compute. Without it: as many as this process may use.")
   var threads: Int?
 
@@ -66,9 +69,14 @@ struct ModelOption: ParsableArguments {
   }
 
   /// The options of `engine`, but for the fused encoder alone.
-  var fusedEngine: EngineOptions { EngineOptions(threads: threads, precision: precision, requiresFused: true) }
+  var fusedEngine: EngineOptions { engineOptions(requiresFused: true) }
 
-  var engine: EngineOptions { EngineOptions(threads: threads, precision: precision, requiresFused: requireFused) }
+  var engine: EngineOptions { engineOptions(requiresFused: requireFused) }
+
+  private func engineOptions(requiresFused: Bool) -> EngineOptions {
+    EngineOptions(backend: backend, threads: threads, precision: precision, requiresFused: requiresFused)
+  }
 }
 
 extension Precision: ExpressibleByArgument {}
+extension BackendChoice: ExpressibleByArgument {}

@@ -92,7 +92,7 @@ struct KernelSuiteTests {
     let names = Set(Self.kernels.map(\.name))
     var checked = 0
     for set in KernelSet.Name.allCases where set != .reference {
-      let isa = set.rawValue.replacing("-", with: "")
+      let isa = set.symbolSuffix
       var table = KernelSet.ownTable(of: set)
       let own = Self.kernels.filter { sq_set_has_kernel(&table, $0.index) != 0 }.map(\.name)
       let process = Process()

@@ -126,7 +126,7 @@ struct CommandTests {
   @Test func helpIsForPeople() throws {
     for arguments in [
       ["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["verify", "--help"],
-      ["model", "--help"],
+      ["model", "--help"], ["quantize", "--help"], ["benchmark", "--help"], ["backends", "--help"],
     ] {
       let result = try run(arguments)
       #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))
@@ -189,6 +189,79 @@ struct CommandTests {
       }
       let unknownSet = try run(answer.dropLast(), environment: ["SPANQA_KERNELS": "abacus"])
       #expect(unknownSet.code == 1 && unknownSet.errors.contains("abacus") && unknownSet.errors.contains("portable"))
+    }
+  }
+
+  // MARK: Backends and kernel sets
+
+  private struct Backends: Decodable {
+    struct Entry: Decodable {
+      var name: String
+      var available: Bool
+      var reason: String?
+    }
+    var backends, kernel_sets: [Entry]
+    var chosen_backend, backend_error, chosen_kernel_set, kernel_set_error: String?
+    var kernels: [String: String]
+    var processor_features, hidden_features: [String]
+    var threads: Int
+    var openblas_core: String
+  }
+
+  private func backends(_ environment: [String: String] = [:]) throws -> Backends {
+    let result = try run(["backends", "--json"], environment: environment)
+    #expect(result.code == 0 && result.errors.isEmpty, "\(result)")
+    return try JSONDecoder().decode(Backends.self, from: Data(result.output.utf8))
+  }
+
+  @Test func backendsAreListed() throws {
+    let found = try backends()
+    #expect(found.backends.map(\.name) == ["cuda", "neon", "cpu"])
+    #expect(found.chosen_backend.map { name in found.backends.contains { $0.name == name && $0.available } } == true)
+    for entry in found.backends + found.kernel_sets { #expect(entry.available == (entry.reason == nil)) }
+    #expect(found.kernels["u8s8f32_gemm"] == found.chosen_kernel_set && found.threads >= 1 && !found.openblas_core.isEmpty)
+    let text = try run(["backends"]).output
+    for word in ["cuda", "portable", "f32_gemm", "chosen", "threads"] { #expect(text.contains(word)) }
+
+    // What is asked for and cannot be had is still a report, which says why.
+    #expect(try backends(["SPANQA_BACKEND": "cuda"]).backend_error?.contains("cuBLASLt") == true)
+    #expect(try backends(["SPANQA_KERNELS": "abacus"]).kernel_set_error?.contains("abacus") == true)
+    let mask = found.processor_features.map { "-" + $0 }.joined(separator: ",")
+    let masked = try backends(["SPANQA_FEATURES": mask])
+    #expect(masked.processor_features.isEmpty && masked.hidden_features == found.processor_features)
+    #expect(masked.chosen_kernel_set == "portable" && Set(masked.kernels.values) == ["portable"])
+  }
+
+  @Test func aBackendThatIsNotThereIsAnError() throws {
+    let answer = ["answer", "--question", "How much is in Peru?", "--passage", Self.passage]
+    let cases: [(arguments: [String], environment: [String: String], code: Int32, says: String)] = [
+      ([], ["SPANQA_BACKEND": "cuda"], 1, "cuBLASLt"), (["--backend", "cuda"], [:], 1, "driver"),
+      ([], ["SPANQA_BACKEND": "abacus"], 1, "automatic, cpu, neon, cuda"), (["--backend", "abacus"], [:], 2, "abacus"),
+      ([], ["SPANQA_FEATURES": "avx2"], 1, "SPANQA_FEATURES"),
+    ]
+    for item in cases {
+      let result = try run(answer + item.arguments, environment: item.environment)
+      #expect(result.code == item.code && result.output.isEmpty && result.errors.contains(item.says), "\(item): \(result)")
+      #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(item): \(result)")
+    }
+    #expect(try run(answer + ["--backend", "cpu"], environment: ["SPANQA_BACKEND": "cuda"]).output == "13%\n")
+  }
+
+  /// The embedded model's logits to the last digit, in int8 and in float32, whatever set is forced and whatever the processor lacks.
+  @Test func everyKernelSetGivesTheSameLogits() throws {
+    let batch = Data(#"{"input_ids": [[101, 2129, 2172, 2003, 1029, 102, 2410, 1003, 2003, 1999, 7304, 1012, 102]]}"#.utf8)
+    let found = try backends()
+    for precision in ["int8", "float32"] {
+      let logits = ["logits", "--input", "-", "--precision", precision]
+      let expected = try run(logits, input: batch, environment: ["SPANQA_KERNELS": "portable"]).output
+      #expect(expected.contains("start_logits"))
+      var environments = found.kernel_sets.filter(\.available).map { ["SPANQA_KERNELS": $0.name] }
+      environments += found.processor_features.map { ["SPANQA_FEATURES": "-" + $0] }
+      for environment in environments {
+        let result = try run(logits, input: batch, environment: environment)
+        #expect(result.output == expected, "\(precision), \(environment): \(result.errors)")
+      }
+      print("logits, \(precision): the same digits in \(environments.count) environments")
     }
   }
 
