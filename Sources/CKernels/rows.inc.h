@@ -60,9 +60,9 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-/// 2^(x · factor − shift), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
-INLINE v16 softmax16(v16 x, v16 factor, v16 shift) {
-  return exp2_16(max16(fma16(x, factor, -shift), splat(-126.0f)));
+/// 2^((x − largest) · factor), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
+INLINE v16 softmax16(v16 x, v16 largest, v16 factor) {
+  return exp2_16(max16((x - largest) * factor, splat(-126.0f)));
 }
 
 float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
@@ -71,17 +71,17 @@ float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
   for (size_t i = 0; i < whole; i += LANES) most = max16(load16(row + i), most);
   if (rest) most = max16(load_part(row + whole, rest, -__builtin_inff()), most);
   const float log2_e = 0x1.715476p+0f;
-  const v16 factor = splat(scale * log2_e), shift = splat(largest16(most) * (scale * log2_e));
+  const v16 largest = splat(largest16(most)), factor = splat(scale * log2_e);
 
   v16 sum = splat(0);
   for (size_t i = 0; i < whole; i += LANES) {
-    const v16 e = softmax16(load16(row + i), factor, shift);
+    const v16 e = softmax16(load16(row + i), largest, factor);
     store16(row + i, e);
     sum = sum + e;
   }
   if (rest) {
     // Lanes beyond the row hold −∞: what they add is lost beside 1.
-    const v16 e = softmax16(load_part(row + whole, rest, -__builtin_inff()), factor, shift);
+    const v16 e = softmax16(load_part(row + whole, rest, -__builtin_inff()), largest, factor);
     store_part(row + whole, rest, e);
     sum = sum + e;
   }

@@ -122,10 +122,10 @@ enum Reference {
   /// row = exp((row − largest) · scale), as a power of two; returns the sum.
   static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int, _ scale: Float) -> Float {
     let factor = scale * 0x1.715476p+0
-    let shift = (UnsafeBufferPointer(start: row, count: n).max() ?? 0) * factor
+    let largest = UnsafeBufferPointer(start: row, count: n).max() ?? 0
     var sums = SIMD16<Float>()
     for i in 0..<n {
-      let y = (-shift).addingProduct(row[i], factor)
+      let y = (row[i] - largest) * factor
       row[i] = exp2(y > -126 ? y : -126)
       sums[i % lanes] += row[i]
     }
