@@ -66,8 +66,8 @@ void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const f
   }
 }
 
-void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size,
-                              float scale, float *out, size_t out_stride, float *scratch) {
+void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
+                              size_t head_size, float scale, float *out, size_t out_stride, float *scratch) {
   const size_t padded_n = sq_padded(n, SQ_F32_PANEL), padded_head = sq_padded(head_size, SQ_F32_PANEL);
   float *const keys = scratch, *const values = keys + padded_n * head_size, *const scores = values + n * padded_head;
 
@@ -95,7 +95,12 @@ void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, si
     float *const result = out + first * out_stride;
     SQ_SYMBOL(f32_gemm)(q + first * stride, stride, rows, head_size, keys, n, NULL, SQ_EPILOGUE_NONE, scores, padded_n);
     float sums[SQ_QUERY_BLOCK];
-    for (size_t i = 0; i < rows; i++) sums[i] = SQ_SYMBOL(f32_softmax_row)(scores + i * padded_n, n, scale);
+    for (size_t i = 0; i < rows; i++) {
+      float *const row = scores + i * padded_n;
+      sums[i] = SQ_SYMBOL(f32_softmax_row)(row, attended, scale);
+      // What a masked score's exponential is; a product with 0 leaves the bits of a sum alone.
+      memset(row + attended, 0, (n - attended) * sizeof *row);
+    }
     SQ_SYMBOL(f32_gemm)(scores, padded_n, rows, n, values, head_size, NULL, SQ_EPILOGUE_NONE, result, out_stride);
     for (size_t i = 0; i < rows; i++) {
       const v16 factor = splat(1.0f / sums[i]);

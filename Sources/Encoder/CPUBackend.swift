@@ -127,7 +127,8 @@ public struct CPUBackend: Backend {
       guard !rows.isEmpty else { return }
       let q = workspace.queryKeyValue + rows.lowerBound * 3 * hidden + head * headSize
       kernels.attention(
-        q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count, headSize: headSize, scale: scale,
+        q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count,
+        attended: batch.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale,
         out: workspace.context + rows.lowerBound * hidden + head * headSize, outStride: hidden,
         scratch: workspace.scratch(task: thread))
     }

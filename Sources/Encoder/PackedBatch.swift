@@ -1,4 +1,4 @@
-/// Token rows of several sequences end to end, with no padding between them.
+/// Token rows of several sequences end to end, with no padding between them unless it is asked for.
 ///
 /// Linear layers run over all rows at once; attention stays within each sequence's own rows. A padded input with an attention
 /// mask is packed on entry, so padding costs nothing and can leak nothing.
@@ -11,12 +11,15 @@ public struct PackedBatch: Sendable {
   public private(set) var tokenTypes: [Int32]
   /// `[sequences + 1]`: sequence i stands in rows `sequenceStarts[i] ..< sequenceStarts[i + 1]`.
   public private(set) var sequenceStarts: [Int]
+  /// `[sequences]`: how many rows of a sequence are tokens; those behind them are padding.
+  private var tokenCounts: [Int]
 
   public init() {
     tokenIDs = []
     positions = []
     tokenTypes = []
     sequenceStarts = [0]
+    tokenCounts = []
   }
 
   public init(_ sequences: some Sequence<[Int32]>) {
@@ -52,19 +55,30 @@ public struct PackedBatch: Sendable {
         case let value: throw .maskValue(row: row, column: column, value: value)
         }
       }
+      tokenCounts.append(tokenIDs.count - (sequenceStarts.last ?? 0))
       sequenceStarts.append(tokenIDs.count)
     }
   }
 
   /// Appends a sequence; its tokens take positions 0, 1, 2, ….
-  public mutating func append(_ ids: some Collection<Int32>, tokenTypes types: [Int32]? = nil) {
+  ///
+  /// - Parameter paddedLength: the sequence takes this many rows at least. Those of padding are computed like any other and
+  ///   attended to by none, so that they cost what they cost elsewhere and change nothing: for study and comparison.
+  public mutating func append(
+    _ ids: some Collection<Int32>, tokenTypes types: [Int32]? = nil, paddedLength: Int = 0
+  ) {
     precondition(types.map { $0.count == ids.count } ?? true)
+    let rows = ids.isEmpty ? 0 : max(paddedLength, ids.count)
     tokenIDs.append(contentsOf: ids)
-    positions.append(contentsOf: 0..<Int32(ids.count))
+    tokenIDs.append(contentsOf: repeatElement(0, count: rows - ids.count))
+    positions.append(contentsOf: 0..<Int32(rows))
     tokenTypes.append(contentsOf: types ?? Array(repeating: 0, count: ids.count))
+    tokenTypes.append(contentsOf: repeatElement(0, count: rows - ids.count))
+    tokenCounts.append(ids.count)
     sequenceStarts.append(tokenIDs.count)
   }
 
+  /// Rows, those of padding among them.
   public var tokenCount: Int { tokenIDs.count }
   public var sequenceCount: Int { sequenceStarts.count - 1 }
 
@@ -72,6 +86,9 @@ public struct PackedBatch: Sendable {
   public func rows(ofSequence index: Int) -> Range<Int> {
     sequenceStarts[index]..<sequenceStarts[index + 1]
   }
+
+  /// How many rows of sequence `index`, from its first, are attended to: all but padding.
+  public func attendedCount(ofSequence index: Int) -> Int { tokenCounts[index] }
 }
 
 /// What is wrong with a batch of token ids, or stopped its computation.

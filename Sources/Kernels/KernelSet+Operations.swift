@@ -100,12 +100,15 @@ extension KernelSet {
   }
 
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between
-  /// the rows of q, k and v and `outStride` between those of out.
+  /// the rows of q, k and v and `outStride` between those of out. All rows attend to the first `attended` ones (by default all),
+  /// which get the same bits whatever stands behind them.
   public func attention(
-    q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, stride: Int, count: Int, headSize: Int,
-    scale: Float, out: UnsafeMutablePointer<Float>, outStride: Int, scratch: UnsafeMutablePointer<Float>
+    q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, stride: Int, count: Int,
+    attended: Int? = nil, headSize: Int, scale: Float, out: UnsafeMutablePointer<Float>, outStride: Int, scratch: UnsafeMutablePointer<Float>
   ) {
-    table.f32_attention.unsafelyUnwrapped(q, k, v, stride, count, headSize, scale, out, outStride, scratch)
+    let attended = attended ?? count
+    precondition((1...count).contains(attended))
+    table.f32_attention.unsafelyUnwrapped(q, k, v, stride, count, attended, headSize, scale, out, outStride, scratch)
   }
 
   /// How many floats of scratch `attention` needs, aligned to 64 bytes.

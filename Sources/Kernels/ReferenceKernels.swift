@@ -46,9 +46,9 @@ extension sq_kernel_set {
       guard let x, let y else { return }
       for i in 0..<n { y[i] = Reference.float(halfPrecision: x.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
     }
-    set.f32_attention = { q, k, v, stride, n, headSize, scale, out, outStride, _ in
+    set.f32_attention = { q, k, v, stride, n, attended, headSize, scale, out, outStride, _ in
       guard let q, let k, let v, let out else { return }
-      Reference.attention(q, k, v, stride, n, headSize, scale, out, outStride)
+      Reference.attention(q, k, v, stride, n, attended, headSize, scale, out, outStride)
     }
     return set
   }
@@ -240,22 +240,22 @@ enum Reference {
 
   static func attention(
     _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ stride: Int, _ n: Int,
-    _ headSize: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
+    _ attended: Int, _ headSize: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
   ) {
-    var scores = [Float](repeating: 0, count: n)
+    var scores = [Float](repeating: 0, count: attended)
     for query in 0..<n {
-      for key in 0..<n {
+      for key in 0..<attended {
         var dot: Float = 0
         for i in 0..<headSize { dot.addProduct(q[query * stride + i], k[key * stride + i]) }
         scores[key] = dot
       }
       let total = scores.withUnsafeMutableBufferPointer { buffer in
-        buffer.baseAddress.map { softmax($0, n, scale) } ?? 0
+        buffer.baseAddress.map { softmax($0, attended, scale) } ?? 0
       }
       let factor = 1 / total
       for i in 0..<headSize {
         var mix: Float = 0
-        for key in 0..<n { mix.addProduct(scores[key], v[key * stride + i]) }
+        for key in 0..<attended { mix.addProduct(scores[key], v[key * stride + i]) }
         out[query * outStride + i] = mix * factor
       }
     }

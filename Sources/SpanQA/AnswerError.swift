@@ -5,6 +5,8 @@ public enum AnswerError: Error, Equatable, CustomStringConvertible {
   /// Question, passage and window do not go together.
   case windows(WindowError)
   case windowTooLong(Int, positions: Int)
+  /// The fixed padding is shorter than a window may be.
+  case paddingTooShort(Int, maxSequenceLength: Int)
   case optionTooSmall(String, value: Int, least: Int)
 
   public var description: String {
@@ -13,6 +15,9 @@ public enum AnswerError: Error, Equatable, CustomStringConvertible {
       error.description
     case .windowTooLong(let length, let positions):
       "a window of \(length) tokens is longer than the model's \(positions) positions; choose a maximum sequence length up to that"
+    case .paddingTooShort(let length, let maxSequenceLength):
+      "windows of up to \(maxSequenceLength) tokens do not fit \(length) padded rows; choose a shorter maximum sequence length "
+        + "or more padding"
     case .optionTooSmall(let name, let value, let least):
       "\(name) is \(value); it must be at least \(least)"
     }

@@ -19,15 +19,19 @@ public struct EngineOptions: Sendable {
   /// Whether a graph that the fused encoder does not understand is an error. Otherwise it runs node by node, slowly.
   public var requiresFused: Bool
 
+  /// Whether windows are padded to one length. Costs time and changes no answer.
+  public var padding: Padding
+
   public init(
     backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072,
-    requiresFused: Bool = false
+    padding: Padding = .none, requiresFused: Bool = false
   ) {
     self.backend = backend
     self.requiresFused = requiresFused
     self.threads = threads
     self.precision = precision
     self.tokenBudget = tokenBudget
+    self.padding = padding
   }
 
   /// `model`, prepared as these options say.

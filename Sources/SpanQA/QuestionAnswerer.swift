@@ -25,6 +25,7 @@ public struct QuestionAnswerer: Sendable {
   public let tokenizer: Tokenizer
   public let encoder: ModelRunner
   let tokenBudget: Int
+  let padding: Padding
   private let threads: Int
 
   /// Loads the model of a folder as the Hugging Face hub lays it out, or of one ONNX file (see `ModelFiles`).
@@ -49,6 +50,7 @@ public struct QuestionAnswerer: Sendable {
     encoder = try ModelRunner(onnx, engine: engine)
     if case .fused(let encoder, let outputs) = encoder { try Self.check(encoder, outputs, fits: tokenizer) }
     tokenBudget = max(1, engine.tokenBudget)
+    padding = engine.padding
     threads = engine.threads ?? ProcessorCount.usable
   }
 
@@ -87,6 +89,12 @@ public struct QuestionAnswerer: Sendable {
     AnswerSequence(requests, answerer: self, options: options)
   }
 
+  /// For callers of this package that decide themselves when to read on and when to compute.
+  package func batcher(options: Options) throws(AnswerError) -> AnswerBatcher {
+    try check(options)
+    return AnswerBatcher(self, options: options)
+  }
+
   // MARK: Parts
 
   /// Calls `transform` with each element, on the pool's threads.
@@ -104,8 +112,12 @@ public struct QuestionAnswerer: Sendable {
   }
 
   func check(_ options: Options) throws(AnswerError) {
-    if let positions = encoder.positions, options.maxSequenceLength > positions {
-      throw .windowTooLong(options.maxSequenceLength, positions: positions)
+    if let positions = encoder.positions {
+      if options.maxSequenceLength > positions { throw .windowTooLong(options.maxSequenceLength, positions: positions) }
+      if case .fixed(let length) = padding, length > positions { throw .windowTooLong(length, positions: positions) }
+    }
+    if case .fixed(let length) = padding, length < options.maxSequenceLength {
+      throw .paddingTooShort(length, maxSequenceLength: options.maxSequenceLength)
     }
     for (name, value, least) in [
       ("topK", options.topK, 1), ("maxAnswerLength", options.maxAnswerLength, 1),

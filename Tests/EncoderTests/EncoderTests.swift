@@ -55,6 +55,27 @@ struct EncoderTests {
     #expect(left.positions == [2, 3])
   }
 
+  /// Rows of padding that are really computed leave the tokens' bits as they are.
+  @Test(arguments: shapes, [Precision.float32, .int8])
+  func computedPaddingChangesNothing(_ shape: TinyModel.Shape, _ precision: Precision) throws {
+    let encoder = try Encoder(TinyModel(shape, seed: 19).model, precision: precision)
+    var padded = PackedBatch()
+    for sequence in Self.sequences { padded.append(sequence, paddedLength: 20) }
+    #expect(padded.tokenCount == 20 * Self.sequences.count)
+    let packed = try encoder.forward(PackedBatch(Self.sequences))
+    let computed = try encoder.forward(padded)
+    for (index, sequence) in Self.sequences.enumerated() {
+      #expect(padded.attendedCount(ofSequence: index) == sequence.count)
+      for output in 0..<encoder.outputs {
+        let tokens = computed.column(output, ofSequence: index).prefix(sequence.count)
+        #expect(Array(tokens) == packed.column(output, ofSequence: index))
+      }
+    }
+    var empty = PackedBatch()
+    empty.append([], paddedLength: 4)
+    #expect(try encoder.forward(empty).values.isEmpty)
+  }
+
   @Test func weightsInAnyFormGiveTheSameModel() throws {
     let tiny = TinyModel(Self.shapes[0], seed: 14)
     var turned = tiny.model

@@ -121,7 +121,7 @@ struct KernelAgreementTests {
       for headSize in [1, 12, 16, 20, 32, 64, 80] {
         let stride = 3 * headSize + 5
         let input = random.floats(count * stride, in: -2...2)
-        func run(_ set: KernelSet) -> [Float] {
+        func run(_ set: KernelSet, count: Int = count, attended: Int) -> [Float] {
           var out = [Float](repeating: 7, count: count * (headSize + 1))
           let scratch = UnsafeMutableRawPointer.allocate(
             byteCount: KernelSet.attentionScratchCount(count: count, headSize: headSize) * 4, alignment: 64)
@@ -130,14 +130,23 @@ struct KernelAgreementTests {
             let q = input.baseAddress!
             out.withUnsafeMutableBufferPointer {
               set.attention(
-                q: q, k: q + headSize, v: q + 2 * headSize, stride: stride, count: count, headSize: headSize,
-                scale: 1 / Float(headSize).squareRoot(), out: $0.baseAddress!, outStride: headSize + 1,
+                q: q, k: q + headSize, v: q + 2 * headSize, stride: stride, count: count, attended: attended,
+                headSize: headSize, scale: 1 / Float(headSize).squareRoot(), out: $0.baseAddress!, outStride: headSize + 1,
                 scratch: scratch.assumingMemoryBound(to: Float.self))
             }
           }
           return out
         }
-        expectSameBits(run(set), run(Self.reference), "\(count) tokens, head of \(headSize)")
+        expectSameBits(
+          run(set, attended: count), run(Self.reference, attended: count), "\(count) tokens, head of \(headSize)")
+        // Padding changes nothing for the tokens.
+        let tokens = (count + 2) / 3
+        let padded = run(set, attended: tokens)
+        expectSameBits(
+          padded, run(Self.reference, attended: tokens), "\(tokens) of \(count) tokens, head of \(headSize)")
+        expectSameBits(
+          Array(padded.prefix(tokens * (headSize + 1))), run(set, count: tokens, attended: tokens),
+          "\(tokens) tokens, head of \(headSize), padded or not")
       }
     }
   }

@@ -60,8 +60,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
 ///   multiple of SQ_S8_DEPTH.
 /// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
-/// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens; `stride` parts two tokens' rows of
-///   q, k and v, `out_stride` those of out; `scratch` holds sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
+/// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens, which attend to the first `attended` of
+///   them (the rest is padding); `stride` parts two tokens' rows of q, k and v, `out_stride` those of out; `scratch` holds
+///   sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
 #define SQ_KERNELS(X)                                                                                              \
   X(f32_bias_row, void, (float *row, const float *bias, size_t n))                                                 \
   X(f32_bias_gelu_row, void, (float *row, const float *bias, size_t n))                                            \
@@ -83,8 +84,8 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
      const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc))  \
   X(f16f32_row, void, (const void *x, size_t n, float *y))                                                         \
   X(f32_attention, void,                                                                                           \
-    (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t head_size, float scale,       \
-     float *out, size_t out_stride, float *scratch))
+    (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
+     float scale, float *out, size_t out_stride, float *scratch))
 
 /// A set of kernels for one instruction set. NULL: this set has none of its own; the next set down serves.
 typedef struct {
