@@ -50,7 +50,8 @@ public struct QuestionAnswerer: Sendable {
     encoder = try ModelRunner(onnx, engine: engine)
     if case .fused(let encoder, let outputs) = encoder { try Self.check(encoder, outputs, fits: tokenizer) }
     tokenBudget = max(1, engine.tokenBudget)
-    padding = engine.padding
+    // A graph that runs node by node pads its batches itself.
+    if case .fused = encoder { padding = engine.padding } else { padding = .none }
     threads = engine.threads ?? ProcessorCount.usable
   }
 

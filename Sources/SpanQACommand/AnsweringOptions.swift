@@ -1,14 +1,8 @@
 import ArgumentParser
 import SpanQA
 
-/// The options of answering that subcommands share.
-struct AnsweringOptions: ParsableArguments {
-  @Option(help: "How many candidate answers to rank.")
-  var topK = Options().topK
-
-  @Option(help: "The longest answer, in tokens.")
-  var maxAnswerLength = Options().maxAnswerLength
-
+/// The options of reading a passage that subcommands share.
+struct ReadingOptions: ParsableArguments {
   @Option(help: "How many tokens of the passage neighbouring windows share.")
   var docStride = Options().docStride
 
@@ -24,7 +18,7 @@ struct AnsweringOptions: ParsableArguments {
   @Flag(help: "Widen an answer that ends inside a word to the whole word.")
   var alignToWords = false
 
-  var options: Options {
+  func options(topK: Int, maxAnswerLength: Int) -> Options {
     Options(
       topK: topK, maxAnswerLength: maxAnswerLength, docStride: docStride, maxSequenceLength: maxSequenceLength,
       maxQuestionLength: maxQuestionLength, handleImpossibleAnswer: handleImpossibleAnswer, alignToWords: alignToWords)
@@ -32,10 +26,29 @@ struct AnsweringOptions: ParsableArguments {
 
   func validate() throws {
     for (name, value, least) in [
-      ("--top-k", topK, 1), ("--max-answer-length", maxAnswerLength, 1), ("--doc-stride", docStride, 0),
-      ("--max-sequence-length", maxSequenceLength, 1), ("--max-question-length", maxQuestionLength, 1),
+      ("--doc-stride", docStride, 0), ("--max-sequence-length", maxSequenceLength, 1),
+      ("--max-question-length", maxQuestionLength, 1),
     ] where value < least {
       throw ValidationError("\(name) takes a number from \(least) on")
+    }
+  }
+}
+
+/// The options of `spanqa answer`.
+struct AnsweringOptions: ParsableArguments {
+  @Option(help: "How many candidate answers to rank.")
+  var topK = Options().topK
+
+  @Option(help: "The longest answer, in tokens.")
+  var maxAnswerLength = Options().maxAnswerLength
+
+  @OptionGroup var reading: ReadingOptions
+
+  var options: Options { reading.options(topK: topK, maxAnswerLength: maxAnswerLength) }
+
+  func validate() throws {
+    for (name, value) in [("--top-k", topK), ("--max-answer-length", maxAnswerLength)] where value < 1 {
+      throw ValidationError("\(name) takes a number from 1 on")
     }
   }
 }

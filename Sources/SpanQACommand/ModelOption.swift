@@ -34,7 +34,9 @@ struct ModelOption: ParsableArguments {
   }
 
   /// The model, ready to answer.
-  func questionAnswerer() throws -> QuestionAnswerer {
+  func questionAnswerer(batching: BatchingOptions? = nil) throws -> QuestionAnswerer {
+    var engine = engine
+    if let batching { (engine.tokenBudget, engine.padding) = (batching.tokenBudget, batching.padding) }
     guard let model else { return try DefaultModel.questionAnswerer(engine: engine) }
     let answerer = try QuestionAnswerer(modelFolder: URL(filePath: model), engine: engine)
     try warn(answerer.encoder)

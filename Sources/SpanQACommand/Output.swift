@@ -23,6 +23,14 @@ enum Output {
       name: stream.rawValue)
   }
 
+  /// Fails early where a file could not be written at the end of a long job.
+  static func checkWritable(_ path: String) throws(OutputError) {
+    var isFolder = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    if (exists && isFolder) || access(folder, W_OK) != 0 { throw OutputError(name: path) }
+  }
+
   /// Writes `text` to the file `path`: aside first, then renamed into place.
   static func write(_ text: String, toFile path: String) throws(OutputError) {
     do {

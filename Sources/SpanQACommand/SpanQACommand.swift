@@ -19,7 +19,7 @@ struct SpanQACommand: AsyncParsableCommand {
       """,
     subcommands: [
       AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, VerifyCommand.self, ModelCommand.self,
-      QuantizeCommand.self, BenchmarkCommand.self, BackendsCommand.self,
+      EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, BenchmarkCommand.self, BackendsCommand.self,
     ])
 
   static func main() async {

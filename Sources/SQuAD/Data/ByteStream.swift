@@ -76,6 +76,14 @@ final class ByteStream {
     return false
   }
 
+  /// Whether a whole line, or the end, can be had without waiting for a slow writer; true too where part of a line has just come.
+  var isReady: Bool {
+    guard let descriptor, !hasEnded else { return true }
+    if buffer[position..<end].contains(0x0A) { return true }
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&request, 1, 0) > 0
+  }
+
   private func refill() throws(JSONFailure) {
     guard let descriptor, !hasEnded else { return }
     if offset > limit { throw JSONFailure(offset: offset, reason: "the record is too long") }

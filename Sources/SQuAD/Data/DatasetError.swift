@@ -18,6 +18,15 @@ public enum DatasetError: Error, Equatable, CustomStringConvertible {
     }
   }
 
+  /// The question that the error is about, where that is known.
+  public var id: String? {
+    switch self {
+    case .unreadable: nil
+    case .invalid(_, _, let place, _): place.id
+    case .missingProbability(let id): id
+    }
+  }
+
   private static func prefix(_ place: DatasetPlace) -> String {
     let place = place.description
     return place.isEmpty ? "" : place + ": "

@@ -44,6 +44,9 @@ public final class QuestionLines {
     stream = ByteStream(bytes: bytes)
   }
 
+  /// Whether `next()` would return without waiting for a slow writer.
+  public var isReady: Bool { isFinished || stream.isReady }
+
   /// The next line that is not blank, or why it cannot be read (with the id where that was read); nil at the end.
   public func next() -> Result<QuestionRecord, DatasetError>? {
     while !isFinished {
