@@ -15,7 +15,7 @@ import WordPiece
 #endif
 
 /// `spanqa quantize`
-struct QuantizeCommand: AsyncParsableCommand {
+struct QuantizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quantize",
     abstract: "Writes a float model in int8, as standard ONNX that other engines run too.",
@@ -76,7 +76,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     }
   }
 
-  func run() async throws {
+  func run() throws {
     let source = try model.onnx()
     let lowered = try LoweredModel(source)
     let seen = try calibration.map { try calibrate(lowered.model, on: $0) }
@@ -93,8 +93,8 @@ struct QuantizeCommand: AsyncParsableCommand {
       quantized, bytesBefore: lowered.model.weightByteCount, bytesAfter: try Self.size(of: output), metadata: metadata)
     if let evaluate {
       // Both as they run from now on: the new one read back from its file.
-      result.before = try await scores(of: source, on: evaluate)
-      result.after = try await scores(of: Model(contentsOf: URL(filePath: output)), on: evaluate)
+      result.before = try scores(of: source, on: evaluate)
+      result.after = try scores(of: Model(contentsOf: URL(filePath: output)), on: evaluate)
     }
     for line in result.lines(output: output) { try Output.write(line) }
     if let report { try Output.write(result.json.text + "\n", toFile: report) }
@@ -128,30 +128,15 @@ struct QuantizeCommand: AsyncParsableCommand {
     return calibration
   }
 
-  private func scores(of onnx: Model, on path: String) async throws -> EvaluationReport.Scores {
-    let reader = try DatasetReader(path: path)
-    var questions: [Paragraph.Question] = []
-    var requests: [Request] = []
-    while let paragraph = try reader.next() {
-      questions += paragraph.questions
-      requests += paragraph.questions.map { Request(question: $0.text, passage: paragraph.context) }
-    }
-    let isVersion2 = questions.contains { $0.isImpossible != nil }
-    var evaluation = Evaluation(version: isVersion2 ? .v2 : .v1)
+  private func scores(of onnx: Model, on path: String) throws -> EvaluationReport.Scores {
+    let overview = try DatasetOverview(path: path)
+    if overview.questions == 0 { throw EmptyDataset(path: path) }
     let answerer = try QuestionAnswerer(onnx: onnx, tokenizer: model.tokenizer(), engine: model.engine)
-    var bar = ProgressBar("questions", total: questions.count)
-    let stream = AsyncStream(Request.self) { continuation in
-      for request in requests { continuation.yield(request) }
-      continuation.finish()
-    }
-    var index = 0
-    for try await answer in answerer.answers(to: stream, options: Options(handleImpossibleAnswer: isVersion2)) {
-      evaluation.add(questions[index], prediction: (try? answer.get())?.text)
-      index += 1
-      bar.update(index)
-    }
-    bar.finish()
-    return try evaluation.report().overall
+    let run = try EvaluationRun(
+      questions: QuestionStream(path: path, limit: overview.questions), total: overview.questions,
+      version: overview.version,
+      batcher: answerer.batcher(options: Options(handleImpossibleAnswer: overview.version == .v2)))
+    return try run.report().overall
   }
 
   private static func size(of path: String) throws -> Int {

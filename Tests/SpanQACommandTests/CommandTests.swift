@@ -123,10 +123,85 @@ struct CommandTests {
     #expect(try run(arguments + [softmax, "--require-fused"], input: batch).code == 1)
   }
 
+  @Test func linesAreAnsweredInOrderAndFailuresGoOn() throws {
+    let lines = """
+      {"id": "a", "question": "How much is in Peru?", "context": "\(Self.passage)"}
+      rubbish
+
+      {"id": "b", "question": "", "context": "x"}
+      {"id": 7, "context": "x"}
+      {"id": 8, "question": "Where is the forest?", "context": "\(Self.passage)"}
+      """
+    let result = try run(["answer", "--jsonl", "-"], input: Data(lines.utf8))
+    let printed = try result.output.split(separator: "\n").map {
+      try #require(JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+    #expect(printed.map { $0["id"] as? String } == ["a", nil, "b", "7", "8"])
+    #expect(printed.map { $0["answer"] as? String } == ["13%", nil, nil, nil, "Brazil"])
+    #expect(printed.map { $0["error"] != nil } == [false, true, true, true, false])
+    #expect(result.code == 1 && result.errors.hasPrefix("spanqa: 3 lines"))
+    #expect(try run(["answer", "--jsonl", "-", "--question", "Who?"]).code == 2)
+    #expect(try run(["answer", "--jsonl", "nowhere.jsonl"]).code == 1)
+  }
+
+  /// Two questions on one passage; the second one's gold answer is not what the passage says.
+  private static let dataset = """
+    {"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "\(passage)", "qas": [
+      {"id": "q1", "question": "How much is in Peru?", "answers": [{"text": "13%", "answer_start": 63}]},
+      {"id": "q2", "question": "Where is the forest?", "answers": [{"text": "Chile", "answer_start": 0}]}]}]}]}
+    """
+
+  @Test func evaluatesAndScoresAlike() throws {
+    try withFolder { folder in
+      let (dataset, predictions) = (folder.appending(path: "dev.json"), folder.appending(path: "predictions.json"))
+      try Data(Self.dataset.utf8).write(to: dataset)
+      let evaluated = try run(["evaluate", "--dataset", dataset.path, "--predictions", predictions.path, "--json"])
+      let figures = try #require(JSONSerialization.jsonObject(with: Data(evaluated.output.utf8)) as? [String: Any])
+      #expect(evaluated.code == 0 && evaluated.errors.isEmpty && figures["exact_match"] as? Double == 50)
+      #expect(
+        try JSONDecoder().decode([String: String].self, from: Data(contentsOf: predictions))
+          == ["q1": "13%", "q2": "Brazil"])
+      let scored = try run(["score", "--dataset", dataset.path, "--predictions", predictions.path, "--json"])
+      #expect(scored.output == #"{"exact_match": 50.0, "f1": 50.0, "total": 2}"# + "\n")
+      for padding in ["longest", "fixed:384"] {
+        let padded = folder.appending(path: padding)
+        _ = try run(["evaluate", "--dataset", dataset.path, "--predictions", padded.path, "--padding", padding])
+        #expect(try Data(contentsOf: padded) == Data(contentsOf: predictions))
+      }
+      let first = try run(["evaluate", "--dataset", dataset.path, "--limit", "1"])
+      #expect(first.output.contains("100.0") && first.output.contains("questions/s"))
+      // What cannot be written is said before the work, and what is not a dataset by its place.
+      let unwritable = try run(["evaluate", "--dataset", dataset.path, "--predictions", folder.path])
+      #expect(unwritable.code == 1 && unwritable.output.isEmpty)
+      let other = try run(["score", "--dataset", predictions.path, "--predictions", predictions.path])
+      #expect(other.code == 1 && other.errors.hasPrefix("spanqa: \(predictions.path)"))
+    }
+  }
+
+  @Test func datasetsAreChecked() throws {
+    try withFolder { folder in
+      let dataset = folder.appending(path: "dev.json")
+      try Data(Self.dataset.utf8).write(to: dataset)
+      let result = try run(["dataset", dataset.path, "--json"])
+      let report = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+      #expect(report["questions"] as? Int == 2 && report["misplaced_answers"] as? Int == 1)
+      #expect(try run(["dataset", dataset.path]).output.contains("misplaced answers"))
+    }
+  }
+
+  @Test func benchmarkPrintsAShapeEach() throws {
+    let result = try run(["benchmark", "--model", Self.model, "--shapes", "1x3,2x4", "--seconds", "0.01", "--json"])
+    let rows = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [[String: Any]])
+    #expect(rows.map { $0["shape"] as? String } == ["1x3", "2x4"])
+    #expect(rows.allSatisfy { ($0["median_ms"] as? Double ?? 0) >= ($0["min_ms"] as? Double ?? 1) })
+    #expect(try run(["benchmark", "--shapes", "1by3"]).code == 2)
+  }
+
   @Test func helpIsForPeople() throws {
     for arguments in [
       ["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["verify", "--help"],
       ["model", "--help"], ["quantize", "--help"], ["benchmark", "--help"], ["backends", "--help"],
+      ["evaluate", "--help"], ["score", "--help"], ["dataset", "--help"],
     ] {
       let result = try run(arguments)
       #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))
