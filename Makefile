@@ -7,8 +7,10 @@ TEST_FLAGS = -c release -Xswiftc -enable-testing
 # What the build needs beside Swift, as Debian packages, and the pkg-config names that show they are there.
 PACKAGES = libopenblas-dev libprotobuf-c-dev pkg-config
 PC_NAMES = openblas libprotobuf-c
+# What runs the kernels of other processors in the tests; they are skipped where it cannot be installed.
+EMULATORS = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
-.PHONY: help run build test test-arm64 test-old-processor example regenerate-onnx-proto packages clean
+.PHONY: help run build test test-arm64 test-old-processor emulators example regenerate-onnx-proto packages clean
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
@@ -35,12 +37,21 @@ test: packages
 	$(MAKE) example
 
 # The NEON kernels under an emulator, where the cross tools are installed. After the Swift tests, which write what to compare with.
-test-arm64:
+test-arm64: emulators
 	Tests/arm64/run.sh
 
 # The command that the tests built, on an emulated processor without AVX, where the emulator is installed.
-test-old-processor:
+test-old-processor: emulators
 	Tests/x86/run.sh "$$($(SWIFT) build -c release --show-bin-path)/spanqa"
+
+emulators:
+	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else exit 0; fi; \
+	echo "installing $(EMULATORS)"; \
+	{ $$sudo apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(EMULATORS); } >/dev/null 2>&1 || \
+	  echo "not installed: $(EMULATORS)"
 
 # A package of its own that depends on this one by path, as an embedder would.
 example: packages

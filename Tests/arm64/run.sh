@@ -27,7 +27,7 @@ done
 for object in "$build"/sq_*.o; do
   isa=$(basename "$object" .o)
   isa=${isa#sq_}
-  case $isa in avx*) continue ;; esac
+  case $isa in avx* | amx) continue ;; esac
   aarch64-linux-gnu-nm --defined-only -g "$object" | awk -v isa="$isa" '
     { count++ }
     $3 != "sq_kernels_" isa && $3 !~ ("^sq_([a-z]+[0-9]+)+_[a-z_]+_" isa "$") { print "ARM kernels: the symbol " $3 " breaks the rule"; bad = 1 }
