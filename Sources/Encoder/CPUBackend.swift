@@ -146,8 +146,8 @@ public struct CPUBackend: Backend {
     in workspace: CPUWorkspace
   ) {
     let epilogue: KernelSet.Epilogue = activation == .gelu ? .biasGELU : .biasGELUTanh
-    // A block of rows at a time, so that its middle is still in the second-level cache when it is read.
-    let block = max(48, 262_144 / expand.outputs)
+    // A block of rows at a time bounds the middle; a small one would read the weights from memory again and again.
+    let block = max(384, 1_048_576 / expand.outputs)
     for first in stride(from: 0, to: workspace.layout.tokens, by: block) {
       let rows = min(block, workspace.layout.tokens - first)
       apply(

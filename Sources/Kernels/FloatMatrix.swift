@@ -47,7 +47,7 @@ public struct FloatMatrix: Sendable {
     switch storage {
     case .packed(let matrix):
       // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
-      let rowBlock = min(rows, max(48, 131_072 / k / 12 * 12))
+      let rowBlock = min(rows, max(96, 294_912 / k / 12 * 12))
       let columnBlock = PackedFloatMatrix.panelWidth * 4
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
       let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
