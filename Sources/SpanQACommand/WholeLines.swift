@@ -47,12 +47,19 @@ enum WholeLines {
   /// The handler: only atomics, `signal` and `raise`, all of which a handler may use.
   private static let handle: @convention(c) (Int32) -> Void = { number in
     pending.store(number, ordering: .releasing)
-    if state.compareExchange(expected: State.writing, desired: State.interrupted, ordering: .acquiringAndReleasing).exchanged {
-      return
+    while true {
+      let (exchanged, found) = state.compareExchange(
+        expected: State.writing, desired: State.interrupted, ordering: .acquiringAndReleasing)
+      // The writer is going to see it.
+      if exchanged { return }
+      // From here on no thread starts a line.
+      if found == State.interrupted
+        || state.compareExchange(expected: State.idle, desired: State.interrupted, ordering: .acquiringAndReleasing).exchanged
+      {
+        die(of: number)
+        return
+      }
     }
-    // Idle, or interrupted before: no other thread is to start a line now.
-    state.store(State.interrupted, ordering: .releasing)
-    die(of: number)
   }
 
   private static func die(of number: Int32) {
