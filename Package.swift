@@ -43,6 +43,7 @@ let package = Package(
 
     // Models.
     .target(name: "Quantization", dependencies: ["Encoder"]),
+    .target(name: "FineTuning", dependencies: ["Encoder", "Kernels"]),
     .target(name: "Export", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Interpreter", dependencies: ["ONNX"]),
@@ -69,6 +70,7 @@ let package = Package(
     .testTarget(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
+    .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder"], exclude: ["Goldens", "make_training.py"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(

@@ -22,6 +22,18 @@ public enum OpenBLAS {
       0, c, blasint(ldc))
   }
 
+  /// c = a · b, or c += a · b where `adding`: a is `[m, k]`, b `[k, n]`, c `[m, n]`, row-major. Of a transposed operand the memory
+  /// holds the transpose, `[k, m]` or `[n, k]`.
+  public static func multiply(
+    m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, transposeA: Bool, b: UnsafePointer<Float>, ldb: Int,
+    transposeB: Bool, adding: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
+  ) {
+    _ = isReady
+    cblas_sgemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m),
+      blasint(n), blasint(k), 1, a, blasint(lda), b, blasint(ldb), adding ? 1 : 0, c, blasint(ldc))
+  }
+
   /// The processor that OpenBLAS took this one for, and so whose kernels it runs.
   public static var coreName: String {
     _ = isReady
