@@ -31,7 +31,8 @@ let package = Package(
 
     // The door for embedders.
     .target(
-      name: "SpanQA", dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels"]),
+      name: "SpanQA",
+      dependencies: ["SQuAD", "WordPiece", "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels", "Observation"]),
 
     // The embedded model, and `QuestionAnswerer.default`.
     .target(name: "SpanQADefaultModel", dependencies: ["SpanQA", "CDefaultModel"], exclude: ["ModelCard.md"]),
@@ -46,8 +47,10 @@ let package = Package(
     .target(name: "FineTuning", dependencies: ["Encoder", "Kernels"]),
     .target(name: "Export", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
-    .target(name: "Interpreter", dependencies: ["ONNX"]),
-    .target(name: "Encoder", dependencies: ["Kernels"]),
+    .target(name: "Interpreter", dependencies: ["ONNX", "Observation"]),
+    .target(name: "Encoder", dependencies: ["Kernels", "Observation"]),
+    // What is told of a pass through a model, by whoever runs it.
+    .target(name: "Observation"),
     .target(name: "ONNX", dependencies: ["CONNXProto"]),
 
     // Arithmetic.
@@ -77,6 +80,9 @@ let package = Package(
       name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases"], exclude: ["fit_polynomials.py"]),
     // The kernels' test cases in C, which Tests/arm64 compiles for another processor too.
     .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
+    .testTarget(
+      name: "InspectionTests", dependencies: ["Observation", "Encoder", "Lowering", "ONNX"],
+      exclude: ["Goldens", "make_hooks.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],

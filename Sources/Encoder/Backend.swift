@@ -1,3 +1,5 @@
+import Observation
+
 /// The seam between the executor and a device: preparing a model's weights, and the coarse operations of a forward pass, on memory
 /// that the backend owns.
 ///
@@ -50,4 +52,39 @@ public protocol Backend: Sendable {
   func head(_ layer: Linear, in workspace: Workspace) throws(BackendError) -> [Float]
   /// `[tokens, hidden]`
   func hidden(in workspace: Workspace) throws(BackendError) -> [Float]
+
+  // Observing: never in a pass that nobody watches.
+
+  /// `[tokens, 3 · hidden]`, after `projectQueryKeyValue` and until the feed-forward network runs.
+  func queryKeyValue(in workspace: Workspace) throws(BackendError) -> [Float]
+  /// `[tokens, hidden]`, after `attend` and until the feed-forward network runs.
+  func context(in workspace: Workspace) throws(BackendError) -> [Float]
+  /// context = 0 in some columns: a head that is left out.
+  func clearContext(columns: Range<Int>, in workspace: Workspace) throws(BackendError)
+  /// activation(input · W + b) of rows that lie end to end, with the bits that a pass gives.
+  func apply(_ layer: Linear, _ activation: DistilBERT.Activation?, to input: [Float]) throws(BackendError) -> [Float]
+  /// What multiplies by a layer's weights, what attends and what normalises, in words.
+  func kernel(of layer: Linear) -> String
+  var attentionKernel: String { get }
+  var normKernel: String { get }
+  /// What lies where in a workspace.
+  func memoryMap(of workspace: Workspace) -> [ObservedRegion]
+}
+
+/// For backends that show nothing.
+extension Backend {
+  private var unobservable: BackendError {
+    .unavailable(name, reason: "it shows no inner values; choose --backend cpu to see them")
+  }
+
+  public func queryKeyValue(in workspace: Workspace) throws(BackendError) -> [Float] { throw unobservable }
+  public func context(in workspace: Workspace) throws(BackendError) -> [Float] { throw unobservable }
+  public func clearContext(columns: Range<Int>, in workspace: Workspace) throws(BackendError) { throw unobservable }
+  public func apply(
+    _ layer: Linear, _ activation: DistilBERT.Activation?, to input: [Float]
+  ) throws(BackendError) -> [Float] { throw unobservable }
+  public func kernel(of layer: Linear) -> String { name.rawValue }
+  public var attentionKernel: String { name.rawValue }
+  public var normKernel: String { name.rawValue }
+  public func memoryMap(of workspace: Workspace) -> [ObservedRegion] { [] }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Observation
 
 /// The processor's own backend: any kernel set, one thread pool. With the NEON sets of ARM it goes by their name.
 public struct CPUBackend: Backend {
@@ -173,6 +174,65 @@ public struct CPUBackend: Backend {
   public func hidden(in workspace: CPUWorkspace) -> [Float] {
     Array(UnsafeBufferPointer(start: workspace.hidden, count: workspace.layout.hiddenCount))
   }
+
+  // MARK: Observing
+
+  public func queryKeyValue(in workspace: CPUWorkspace) -> [Float] {
+    Array(UnsafeBufferPointer(start: workspace.queryKeyValue, count: 3 * workspace.layout.hiddenCount))
+  }
+
+  public func context(in workspace: CPUWorkspace) -> [Float] {
+    Array(UnsafeBufferPointer(start: workspace.context, count: workspace.layout.hiddenCount))
+  }
+
+  public func clearContext(columns: Range<Int>, in workspace: CPUWorkspace) {
+    let hidden = workspace.layout.hiddenCount / max(1, workspace.layout.tokens)
+    for row in 0..<workspace.layout.tokens {
+      (workspace.context + row * hidden + columns.lowerBound).update(repeating: 0, count: columns.count)
+    }
+  }
+
+  public func apply(_ layer: CPULinear, _ activation: DistilBERT.Activation?, to input: [Float]) -> [Float] {
+    let rows = input.count / layer.inputs
+    let epilogue: KernelSet.Epilogue =
+      switch activation {
+      case nil: .bias
+      case .gelu: .biasGELU
+      case .geluTanh: .biasGELUTanh
+      }
+    // A product's own memory, so that a pass that is being watched keeps what it has.
+    let aligned = AlignedBuffer<Float>(count: input.count) { destination in
+      input.withUnsafeBufferPointer { if let base = $0.baseAddress { destination.update(from: base, count: input.count) } }
+    }
+    let workspace = CPUWorkspace(
+      CPUWorkspace.Layout(
+        tokens: rows, hidden: 0, feedForward: 0,
+        quantizedCount: PackedInt8Matrix.quantizedFloatCount(rows: rows, k: layer.inputs), scratchCount: 0, threads: 0))
+    return [Float](unsafeUninitializedCapacity: rows * layer.outputs) { buffer, count in
+      if let result = buffer.baseAddress {
+        apply(layer, to: aligned.pointer, rows: rows, epilogue: epilogue, result: result, in: workspace)
+      }
+      count = rows * layer.outputs
+    }
+  }
+
+  public func kernel(of layer: CPULinear) -> String {
+    switch layer.matrix {
+    case .int8: described("u8s8f32_gemm")
+    case .float32: gemm == .openBLAS ? "OpenBLAS sgemm" : described("f32_gemm")
+    }
+  }
+
+  public var attentionKernel: String { described("f32_attention") }
+  public var normKernel: String { described("f32_residual_norm_row") }
+
+  /// A kernel and the set that it comes from.
+  private func described(_ kernel: String) -> String {
+    let origin = kernels.origins.first { $0.kernel == kernel }
+    return origin.map { "\(kernel) (\($0.set.rawValue))" } ?? kernel
+  }
+
+  public func memoryMap(of workspace: CPUWorkspace) -> [ObservedRegion] { workspace.layout.regions }
 
   // MARK: Parts
 

@@ -1,3 +1,4 @@
+import Observation
 import Synchronization
 
 /// The memory of one forward pass, as rows of floats.
@@ -45,13 +46,27 @@ public final class CPUWorkspace: @unchecked Sendable {
       self.scratchCount = aligned(scratchCount)
       total = scratch + self.scratchCount * threads
     }
+
+    /// What lies where, for people who look.
+    var regions: [ObservedRegion] {
+      func region(_ name: String, _ first: Int, _ end: Int) -> ObservedRegion {
+        let size = MemoryLayout<Float>.size
+        return ObservedRegion(name: name, offset: first * size, byteCount: (end - first) * size)
+      }
+      return [
+        region("residual stream", hidden, queryKeyValue), region("queries, keys, values", queryKeyValue, context),
+        region("context", context, min(context + hiddenCount, projection)), region("feed-forward middle", middle, projection),
+        region("projection", projection, quantized), region("quantised rows", quantized, scratch),
+        region("attention scratch", scratch, total),
+      ]
+    }
   }
 
   private(set) var layout: Layout
   private(set) var base: UnsafeMutablePointer<Float>
   private var capacity: Int
 
-  private init(_ layout: Layout) {
+  init(_ layout: Layout) {
     self.layout = layout
     capacity = layout.total
     base = Self.allocate(capacity)

@@ -1,4 +1,5 @@
 import Kernels
+import Observation
 
 /// A model prepared for a backend, ready to run on packed batches.
 ///
@@ -9,13 +10,13 @@ public struct Encoder: Sendable {
   /// Values a token: the head's outputs, or the hidden size of a model without a head.
   public let outputs: Int
 
+  /// Whether the model ends with a task's head.
+  public let hasHead: Bool
+
   /// What runs it.
   public let backend: BackendName
 
-  private let run: @Sendable (PackedBatch, LayerObserver?) throws(BackendError) -> [Float]
-
-  /// Takes a hidden state, `[tokens, hidden]`: number 0 is the embeddings' after their norm, number i that after layer i.
-  public typealias LayerObserver = (_ number: Int, _ hiddenState: [Float]) -> Void
+  private let run: @Sendable (PackedBatch, Observer?, Ablation) throws(BackendError) -> [Float]
 
   /// Prepares `model`: packs its weights, after which the model itself may go.
   ///
@@ -40,8 +41,11 @@ public struct Encoder: Sendable {
   public init(_ model: DistilBERT, backend: some Backend) throws {
     configuration = model.configuration
     outputs = model.head?.weights.outputs ?? model.configuration.hidden
+    hasHead = model.head != nil
     let prepared = try PreparedModel(model, backend: backend)
-    run = { (batch, observer) throws(BackendError) in try prepared.forward(batch, observer: observer) }
+    run = { (batch, observer, ablation) throws(BackendError) in
+      try prepared.forward(batch, observer: observer, ablation: ablation)
+    }
     self.backend = backend.name
   }
 
@@ -49,15 +53,19 @@ public struct Encoder: Sendable {
   ///
   /// Cost: 2 · layers · (4 · hidden² + 2 · hidden · feedForward) operations a token in the linear layers, and
   /// 4 · layers · hidden · length a token in attention.
-  /// - Parameter observer: is handed the hidden state after the embeddings and after each layer, a copy each; for tests and
-  ///   comparisons.
-  /// - Throws: `BatchError` where an id, position or type has no row in the model's tables, or a result is not finite.
+  /// - Parameters:
+  ///   - observer: is handed the operations and the intermediate values that it asks for (`docs/inside.md` lists them). The result has
+  ///     the same bits with it and without.
+  ///   - ablation: what the pass goes without.
+  /// - Throws: `BatchError` where an id, position or type has no row in the model's tables, `ablation` names what the model does not
+  ///   have, or a result is not finite.
   public func forward(
-    _ batch: PackedBatch, observer: LayerObserver? = nil
+    _ batch: PackedBatch, observer: Observer? = nil, ablation: Ablation = Ablation()
   ) throws(BatchError) -> EncoderOutput {
     try check(batch)
+    if !ablation.isEmpty { try ablation.check(configuration) }
     let values: [Float]
-    do { values = try run(batch, observer) } catch { throw .backend(error) }
+    do { values = try run(batch, observer, ablation) } catch { throw .backend(error) }
     if !values.allSatisfy(\.isFinite) { throw .notFinite(output: "the model's output") }
     return EncoderOutput(values: values, outputs: outputs, sequenceStarts: batch.sequenceStarts)
   }
@@ -79,7 +87,7 @@ public struct Encoder: Sendable {
 }
 
 /// A model's weights as a backend keeps them, and the forward pass over them.
-private struct PreparedModel<Device: Backend>: Sendable {
+struct PreparedModel<Device: Backend>: Sendable {
   let backend: Device
   let configuration: DistilBERT.Configuration
   let embeddings: Device.Embeddings
@@ -113,22 +121,48 @@ private struct PreparedModel<Device: Backend>: Sendable {
     headOutputs = model.head?.weights.outputs ?? 0
   }
 
-  func forward(_ batch: PackedBatch, observer: Encoder.LayerObserver?) throws(BackendError) -> [Float] {
+  func forward(
+    _ batch: PackedBatch, observer: Observer?, ablation: Ablation
+  ) throws(BackendError) -> [Float] {
     if batch.tokenCount == 0 { return [] }
     let workspace = try backend.makeWorkspace(for: batch, configuration: configuration, outputs: headOutputs)
     defer { backend.recycle(workspace) }
+    let probe = observer.map { ForwardProbe($0, model: self, batch: batch, workspace: workspace) }
 
-    try backend.embed(batch, embeddings, embeddingNorm, in: workspace)
-    try observer?(0, backend.hidden(in: workspace))
-    for (index, layer) in layers.enumerated() {
-      try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
-      try backend.attend(batch, configuration: configuration, in: workspace)
-      try backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
-      try backend.addFeedForward(
-        layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
-      try observer?(index + 1, backend.hidden(in: workspace))
+    try step(.embeddings, probe) { () throws(BackendError) in
+      try backend.embed(batch, embeddings, embeddingNorm, in: workspace)
     }
-    if let head { return try backend.head(head, in: workspace) }
-    return try backend.hidden(in: workspace)
+    for (index, layer) in layers.enumerated() where !ablation.layers.contains(index) {
+      try step(.queryKeyValue(index), probe) { () throws(BackendError) in
+        try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
+      }
+      try step(.attention(index), probe) { () throws(BackendError) in
+        try backend.attend(batch, configuration: configuration, in: workspace)
+        for head in ablation.heads where head.layer == index {
+          let first = head.head * configuration.headSize
+          try backend.clearContext(columns: first..<first + configuration.headSize, in: workspace)
+        }
+      }
+      try step(.attentionOutput(index), probe) { () throws(BackendError) in
+        try backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
+      }
+      try step(.feedForward(index), probe) { () throws(BackendError) in
+        try backend.addFeedForward(
+          layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
+      }
+    }
+    guard let head else { return try backend.hidden(in: workspace) }
+    var logits: [Float] = []
+    try step(.head, probe) { () throws(BackendError) in logits = try backend.head(head, in: workspace) }
+    return logits
+  }
+
+  /// Runs a step; where nobody watches, at the price of a comparison.
+  @inline(__always)
+  private func step(
+    _ step: ForwardStep, _ probe: ForwardProbe<Device>?, _ body: () throws(BackendError) -> Void
+  ) throws(BackendError) {
+    guard let probe else { return try body() }
+    try probe.run(step, body)
   }
 }

@@ -99,6 +99,8 @@ public enum BatchError: Error, Equatable, CustomStringConvertible {
   case tokenID(row: Int, value: Int32, vocabulary: Int)
   case position(row: Int, value: Int32, positions: Int)
   case tokenType(row: Int, value: Int32, tokenTypes: Int)
+  case layer(Int, layers: Int)
+  case head(Int, heads: Int)
   case notFinite(output: String)
   case backend(BackendError)
 
@@ -116,6 +118,10 @@ public enum BatchError: Error, Equatable, CustomStringConvertible {
       "token \(row) of the batch stands at position \(value); the model has positions 0 to \(positions - 1): use shorter windows"
     case .tokenType(let row, let value, let tokenTypes):
       "token \(row) of the batch has type \(value); the model has types 0 to \(max(tokenTypes, 1) - 1)"
+    case .layer(let layer, let layers):
+      "there is no layer \(layer) to leave out; the model has layers 0 to \(layers - 1)"
+    case .head(let head, let heads):
+      "there is no head \(head) to leave out; each layer has heads 0 to \(heads - 1)"
     case .notFinite(let output):
       "\(output) holds a value that is not finite: the model's weights are damaged or overflow"
     case .backend(let error):

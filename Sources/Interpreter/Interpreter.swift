@@ -1,4 +1,5 @@
 import ONNX
+import Observation
 
 /// Runs an ONNX graph node by node, as ONNX's documents and, for `com.microsoft`, ONNX Runtime's define each operator.
 ///
@@ -32,15 +33,17 @@ public struct Interpreter: Sendable {
   ///   - inputs: A value for each of the graph's inputs.
   ///   - names: The values to give, of any node of the graph; nil stands for the graph's outputs. Nodes that they do not
   ///     depend on are not run.
+  ///   - observer: Is handed each node as an operation, and those values of floats that it asks for by name.
   /// - Returns: The values by name.
   public func run(
-    _ inputs: [String: Value], outputs names: [String]? = nil
+    _ inputs: [String: Value], outputs names: [String]? = nil, observer: Observer? = nil
   ) throws(InterpreterError) -> [String: Value] {
     for input in graph.inputs { try check(inputs[input.name], against: input) }
     for name in inputs.keys.sorted() where !graph.inputs.contains(where: { $0.name == name }) {
       throw .input(name: name, reason: "the graph does not take it")
     }
-    return try execute(graph, given: inputs, initializers: initializers, outer: [:], outputs: names, depth: 0)
+    return try execute(
+      graph, given: inputs, initializers: initializers, outer: [:], outputs: names, depth: 0, observer: observer)
   }
 
   // MARK: - Checks
@@ -97,8 +100,10 @@ public struct Interpreter: Sendable {
   /// Runs the nodes that the values asked for depend on.
   private func execute(
     _ graph: Graph, given: [String: Value], initializers: [String: Value], outer: [String: Value],
-    outputs names: [String]?, depth: Int
+    outputs names: [String]?, depth: Int, observer: Observer? = nil
   ) throws(InterpreterError) -> [String: Value] {
+    let clock = ContinuousClock()
+    let start = clock.now
     let wanted = Set(names ?? graph.outputs.map(\.name))
     let plan = Self.plan(for: wanted, in: graph)
     var live = given
@@ -112,7 +117,11 @@ public struct Interpreter: Sendable {
       }
       // A nested graph may take any value around it.
       let visible = node.hasGraphs ? outer.merging(initializers) { $1 }.merging(live) { $1 } : [:]
+      let began = clock.now
       let results = try call(node, inputs, visible: visible, depth: depth)
+      if let observer {
+        Self.report(node, inputs, results, start: began - start, duration: clock.now - began, to: observer)
+      }
       for (name, result) in zip(node.outputs, results) where !name.isEmpty {
         live[name] = result
         liveBytes += result.byteCount
@@ -128,6 +137,20 @@ public struct Interpreter: Sendable {
       result[name] = value
     }
     return result
+  }
+
+  private static func report(
+    _ node: Node, _ inputs: [Value?], _ results: [Value], start: Duration, duration: Duration, to observer: Observer
+  ) {
+    observer.observe(
+      ObservedOperation(
+        name: node.label, inputs: inputs.map { $0?.shape ?? [] }, output: results.first?.shape ?? [],
+        kernels: [node.operatorType], start: start, duration: duration))
+    for (name, value) in zip(node.outputs, results) where !name.isEmpty && observer.wants(name) {
+      // Whole numbers and truths are shapes and masks: nothing that is looked at as a tensor.
+      guard case .float(let values) = value.storage else { continue }
+      observer.observe(ObservedTensor(name: name, shape: value.shape, values: values))
+    }
   }
 
   /// Runs one node.

@@ -42,6 +42,11 @@ extension KernelSet {
     table.f32_softmax_row.unsafelyUnwrapped(row, count, scale)
   }
 
+  /// `softmax` by the readable reference, which every set agrees with bit by bit.
+  public static func referenceSoftmax(_ row: UnsafeMutablePointer<Float>, count: Int, scale: Float = 1) -> Float {
+    Reference.softmax(row, count, scale)
+  }
+
   /// c = epilogue(a · b) for some columns of b, of which the first must start a panel: a is `[m, k]` with `lda` floats from row to
   /// row, c `[m, n]` with `ldc`.
   public func multiply(

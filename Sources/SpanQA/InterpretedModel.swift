@@ -2,6 +2,7 @@ import Encoder
 import Interpreter
 import Lowering
 import ONNX
+import Observation
 
 /// A model run node by node: for graphs that the fused encoder does not understand, and for comparisons with it. Slow.
 public struct InterpretedModel: Sendable {
@@ -23,7 +24,7 @@ public struct InterpretedModel: Sendable {
   }
 
   /// Values of the graph by name, computed for all rows at once.
-  public func values(_ names: [String], of batch: PaddedBatch) throws -> [String: Value] {
+  public func values(_ names: [String], of batch: PaddedBatch, observer: Observer? = nil) throws -> [String: Value] {
     var fed: [String: Value] = [:]
     let shape = [batch.inputIDs.count, batch.width]
     for input in inputs {
@@ -39,11 +40,11 @@ public struct InterpretedModel: Sendable {
       fed[input.name] = try Value(
         shape: shape, int64s: rows.joined().map { Int64($0) }, as: input.elementType ?? .int64)
     }
-    return try interpreter.run(fed, outputs: names)
+    return try interpreter.run(fed, outputs: names, observer: observer)
   }
 
   /// What the graph's outputs are for every token of `batch`.
-  public func forward(_ batch: PackedBatch) throws -> EncoderOutput {
+  public func forward(_ batch: PackedBatch, observer: Observer? = nil) throws -> EncoderOutput {
     let padded = try PaddedBatch(batch, width: interface.sequence ?? 0)
     let rows = padded.inputIDs.count
     let chunk = max(1, interface.batch ?? rows)
@@ -52,7 +53,7 @@ public struct InterpretedModel: Sendable {
       let range = start..<min(start + chunk, rows)
       let part = padded.rows(range, filledTo: interface.batch ?? 0)
       let places = part.tokenPlaces.filter { $0 < range.count * part.width }
-      let found = try self.values(interface.outputs, of: part)
+      let found = try self.values(interface.outputs, of: part, observer: observer)
       let columns = try interface.outputs.map { name in
         guard let value = found[name] else { throw InterpretedModelError.shape(name: name, shape: []) }
         return try Self.tokenRows(of: value, name: name, batch: part)

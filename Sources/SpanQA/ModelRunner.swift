@@ -2,6 +2,7 @@ import Encoder
 import Interpreter
 import Lowering
 import ONNX
+import Observation
 
 /// A model that runs: in the fused encoder where its graph is understood, else node by node.
 public enum ModelRunner: Sendable {
@@ -59,10 +60,12 @@ public enum ModelRunner: Sendable {
 
   /// The outputs for every token of `batch`: start and end logits where the graph has both as outputs of their own, else the values of
   /// its first output.
-  public func forward(_ batch: PackedBatch) throws -> EncoderOutput {
+  ///
+  /// - Parameter observer: is handed the encoder's operations and values, or the nodes and values of the graph.
+  public func forward(_ batch: PackedBatch, observer: Observer? = nil) throws -> EncoderOutput {
     switch self {
-    case .fused(let encoder, _): try encoder.forward(batch)
-    case .interpreted(let model, _): try model.forward(batch)
+    case .fused(let encoder, _): try encoder.forward(batch, observer: observer)
+    case .interpreted(let model, _): try model.forward(batch, observer: observer)
     }
   }
 }

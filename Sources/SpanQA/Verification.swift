@@ -1,5 +1,6 @@
 import Encoder
 import Lowering
+import Observation
 import ONNX
 
 /// Compares the fused encoder with the graph run node by node, on the same inputs, layer by layer.
@@ -65,9 +66,11 @@ public struct Verification: Sendable {
   public func run(_ batch: PaddedBatch, tolerance: Float) throws -> [Difference] {
     if attendsToEverything, batch.attentionMask.contains(where: { $0.contains(0) }) { throw VerificationError.padding }
     var hidden: [[Float]] = []
+    let states = Observer(
+      selecting: encoder.hiddenStateNames.contains, tensor: { hidden.append($0.values) })
     let packed = try PackedBatch(
       inputIDs: batch.inputIDs, attentionMask: batch.attentionMask, tokenTypeIDs: types(of: batch))
-    let output = try encoder.forward(packed) { _, state in hidden.append(state) }
+    let output = try encoder.forward(packed, observer: states)
     let names = lowered.layerOutputs
     let outputNames = interpreted.interface.outputs
     // A fused operator of the file may hold a layer's output inside.

@@ -1,0 +1,251 @@
+import Kernels
+import Observation
+
+/// The operations of a forward pass, as the executor runs them.
+enum ForwardStep {
+  case embeddings
+  case queryKeyValue(Int)
+  case attention(Int)
+  case attentionOutput(Int)
+  case feedForward(Int)
+  case head
+
+  var layer: Int? {
+    switch self {
+    case .embeddings, .head: nil
+    case .queryKeyValue(let layer), .attention(let layer), .attentionOutput(let layer), .feedForward(let layer): layer
+    }
+  }
+
+  var name: String {
+    switch self {
+    case .embeddings: "embeddings"
+    case .queryKeyValue(let layer): "layer.\(layer).query_key_value"
+    case .attention(let layer): "layer.\(layer).attention"
+    case .attentionOutput(let layer): "layer.\(layer).attention_output"
+    case .feedForward(let layer): "layer.\(layer).feed_forward"
+    case .head: "head"
+    }
+  }
+}
+
+/// Watches one forward pass for an observer: times its operations, and between them reads or recomputes what was asked for.
+///
+/// The fused operations never hold some of their inner values (probabilities, the feed-forward network's middle, a projection before
+/// it joins the residual stream). Those are computed again from the operation's inputs: linear layers by the backend's own, which
+/// gives the same bits, probabilities from queries and keys by the plain formula. The pass itself stays as it is.
+final class ForwardProbe<Device: Backend> {
+  private let observer: Observer
+  private let model: PreparedModel<Device>
+  private let batch: PackedBatch
+  private let workspace: Device.Workspace
+  private let clock = ContinuousClock()
+  private let start: ContinuousClock.Instant
+  /// The residual stream before the operation that is running, where a result is put together from it.
+  private var residual: [Float] = []
+
+  init(_ observer: Observer, model: PreparedModel<Device>, batch: PackedBatch, workspace: Device.Workspace) {
+    self.observer = observer
+    self.model = model
+    self.batch = batch
+    self.workspace = workspace
+    start = clock.now
+    observer.observe(model.backend.memoryMap(of: workspace))
+  }
+
+  /// Runs and reports a step.
+  func run(_ step: ForwardStep, _ body: () throws(BackendError) -> Void) throws(BackendError) {
+    try prepare(for: step)
+    let began = clock.now
+    try body()
+    let ended = clock.now
+    report(step, start: began - start, duration: ended - began)
+    try observe(step)
+  }
+
+  // MARK: Operations
+
+  private var tokens: Int { batch.tokenCount }
+  private var hidden: Int { model.configuration.hidden }
+
+  private func report(_ step: ForwardStep, start: Duration, duration: Duration) {
+    let (configuration, backend) = (model.configuration, model.backend)
+    let rows = [tokens, hidden]
+    let (inputs, output, kernels, arithmetic): ([[Int]], [Int], [String], Int)
+    switch step {
+    case .embeddings:
+      (inputs, output) = ([[tokens], [configuration.vocabulary, hidden], [configuration.positions, hidden]], rows)
+      (kernels, arithmetic) = ([backend.normKernel], 0)
+    case .queryKeyValue(let layer):
+      (inputs, output) = ([rows, [hidden, 3 * hidden]], [tokens, 3 * hidden])
+      (kernels, arithmetic) = ([backend.kernel(of: model.layers[layer].queryKeyValue)], 2 * tokens * hidden * 3 * hidden)
+    case .attention:
+      (inputs, output) = ([[tokens, 3 * hidden]], rows)
+      let pairs = (0..<batch.sequenceCount).reduce(0) {
+        $0 + batch.rows(ofSequence: $1).count * batch.attendedCount(ofSequence: $1)
+      }
+      (kernels, arithmetic) = ([backend.attentionKernel], 4 * pairs * hidden)
+    case .attentionOutput(let layer):
+      (inputs, output) = ([rows, [hidden, hidden], rows], rows)
+      kernels = [backend.kernel(of: model.layers[layer].attentionOutput), backend.normKernel]
+      arithmetic = 2 * tokens * hidden * hidden
+    case .feedForward(let layer):
+      let middle = configuration.feedForward
+      (inputs, output) = ([rows, [hidden, middle], [middle, hidden]], rows)
+      let layer = model.layers[layer]
+      kernels = [backend.kernel(of: layer.expand), backend.kernel(of: layer.contract), backend.normKernel]
+      arithmetic = 4 * tokens * hidden * middle
+    case .head:
+      (inputs, output) = ([rows, [hidden, model.headOutputs]], [tokens, model.headOutputs])
+      kernels = model.head.map { [backend.kernel(of: $0)] } ?? []
+      arithmetic = 2 * tokens * hidden * model.headOutputs
+    }
+    observer.observe(
+      ObservedOperation(
+        name: step.name, layer: step.layer, inputs: inputs, output: output, kernels: kernels, arithmetic: arithmetic,
+        start: start, duration: duration))
+  }
+
+  // MARK: Tensors
+
+  /// Keeps what the step is about to overwrite.
+  private func prepare(for step: ForwardStep) throws(BackendError) {
+    let wanted: [String]
+    switch step {
+    case .attentionOutput(let layer): wanted = ["layer.\(layer).attention.residual"]
+    case .feedForward(let layer):
+      wanted = ["expanded", "middle", "output", "residual"].map { "layer.\(layer).feed_forward.\($0)" }
+    default: wanted = []
+    }
+    residual = wanted.contains(where: observer.wants) ? try model.backend.hidden(in: workspace) : []
+  }
+
+  private func observe(_ step: ForwardStep) throws(BackendError) {
+    let backend = model.backend
+    switch step {
+    case .embeddings:
+      try give("embeddings", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+      try giveLogits("embeddings.logits")
+    case .queryKeyValue(let layer):
+      for (part, name) in ["query", "key", "value"].enumerated() {
+        try give("layer.\(layer).attention.\(name)", shape: headShape) { () throws(BackendError) in
+          columns(part * hidden..<(part + 1) * hidden, of: try backend.queryKeyValue(in: workspace))
+        }
+      }
+    case .attention(let layer):
+      try giveProbabilities(layer: layer)
+      try give("layer.\(layer).attention.context", shape: headShape) { () throws(BackendError) in
+        try backend.context(in: workspace)
+      }
+    case .attentionOutput(let layer):
+      let prepared = model.layers[layer]
+      let prefix = "layer.\(layer).attention"
+      func output() throws(BackendError) -> [Float] {
+        try backend.apply(prepared.attentionOutput, nil, to: try backend.context(in: workspace))
+      }
+      try give("\(prefix).output", width: hidden, output)
+      try give("\(prefix).residual", width: hidden) { () throws(BackendError) in sum(residual, try output()) }
+      try give("\(prefix).norm", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+    case .feedForward(let layer):
+      let prepared = model.layers[layer]
+      let (prefix, width) = ("layer.\(layer).feed_forward", model.configuration.feedForward)
+      func middle() throws(BackendError) -> [Float] {
+        try backend.apply(prepared.expand, model.configuration.activation, to: residual)
+      }
+      func output() throws(BackendError) -> [Float] { try backend.apply(prepared.contract, nil, to: try middle()) }
+      try give("\(prefix).expanded", width: width) { () throws(BackendError) in
+        try backend.apply(prepared.expand, nil, to: residual)
+      }
+      try give("\(prefix).middle", width: width, middle)
+      try give("\(prefix).output", width: hidden, output)
+      try give("\(prefix).residual", width: hidden) { () throws(BackendError) in sum(residual, try output()) }
+      try give("layer.\(layer).output", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+      try giveLogits("layer.\(layer).logits")
+    case .head:
+      try giveLogits("logits")
+    }
+  }
+
+  private var headShape: [Int] { [tokens, model.configuration.heads, model.configuration.headSize] }
+
+  private func give(
+    _ name: String, width: Int, _ values: () throws(BackendError) -> [Float]
+  ) throws(BackendError) {
+    try give(name, shape: [tokens, width], values)
+  }
+
+  private func give(
+    _ name: String, shape: [Int], _ values: () throws(BackendError) -> [Float]
+  ) throws(BackendError) {
+    if observer.wants(name) { observer.observe(ObservedTensor(name: name, shape: shape, values: try values())) }
+  }
+
+  /// The head applied to the hidden state as it is now (nostalgebraist 2020, "logit lens").
+  private func giveLogits(_ name: String) throws(BackendError) {
+    guard let head = model.head else { return }
+    try give(name, width: model.headOutputs) { () throws(BackendError) in
+      try model.backend.apply(head, nil, to: try model.backend.hidden(in: workspace))
+    }
+  }
+
+  private func giveProbabilities(layer: Int) throws(BackendError) {
+    let name = "layer.\(layer).attention.probabilities"
+    guard observer.wants(name) else { return }
+    let values = try model.backend.queryKeyValue(in: workspace)
+    let configuration = model.configuration
+    for sequence in 0..<batch.sequenceCount {
+      let rows = batch.rows(ofSequence: sequence)
+      observer.observe(
+        ObservedTensor(
+          name: name, sequence: sequence, shape: [configuration.heads, rows.count, rows.count],
+          values: AttentionProbabilities(
+            values, rows: rows, attended: batch.attendedCount(ofSequence: sequence), configuration: configuration
+          ).values))
+    }
+  }
+
+  private func columns(_ range: Range<Int>, of values: [Float]) -> [Float] {
+    let width = 3 * hidden
+    return [Float](unsafeUninitializedCapacity: tokens * range.count) { result, count in
+      for row in 0..<tokens {
+        for column in range { result[row * range.count + column - range.lowerBound] = values[row * width + column] }
+      }
+      count = tokens * range.count
+    }
+  }
+
+  private func sum(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }
+}
+
+/// softmax(q · kᵀ / √headSize) of every head over one sequence, by the formula.
+private struct AttentionProbabilities {
+  /// `[heads, tokens, tokens]`; columns of padding are 0.
+  let values: [Float]
+
+  init(_ queryKeyValue: [Float], rows: Range<Int>, attended: Int, configuration: DistilBERT.Configuration) {
+    let (hidden, headSize, count) = (configuration.hidden, configuration.headSize, rows.count)
+    let scale = 1 / Float(headSize).squareRoot()
+    let size = configuration.heads * count * count
+    values = [Float](unsafeUninitializedCapacity: size) { result, initialized in
+      result.initialize(repeating: 0)
+      queryKeyValue.withUnsafeBufferPointer { source in
+        for head in 0..<configuration.heads {
+          for query in 0..<count {
+            let row = UnsafeMutableBufferPointer(rebasing: result[(head * count + query) * count..<(head * count + query + 1) * count])
+            let q = (rows.lowerBound + query) * 3 * hidden + head * headSize
+            for key in 0..<attended {
+              let k = (rows.lowerBound + key) * 3 * hidden + hidden + head * headSize
+              var dot: Float = 0
+              for i in 0..<headSize { dot.addProduct(source[q + i], source[k + i]) }
+              row[key] = dot
+            }
+            guard let base = row.baseAddress, attended > 0 else { continue }
+            let factor = 1 / KernelSet.referenceSoftmax(base, count: attended, scale: scale)
+            for key in 0..<attended { row[key] *= factor }
+          }
+        }
+      }
+      initialized = size
+    }
+  }
+}
