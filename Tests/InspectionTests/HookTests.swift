@@ -15,7 +15,7 @@ struct HookTests {
     return found
   }
 
-  @Test(arguments: [("float32", Precision.float32, Float(1e-4)), ("int8", Precision.int8, Float(1e-3))])
+  @Test(arguments: [("float32", Precision.float32, Float(1e-4)), ("int8", Precision.int8, Float(1e-4))])
   func everyValueEqualsPyTorch(_ kind: String, _ precision: Precision, _ bound: Float) throws {
     let golden = try HookGolden()
     let encoder = try Encoder(golden.model(), precision: precision)
