@@ -13,53 +13,90 @@ INLINE v16 finish(v16 sum, v16 bias, sq_epilogue epilogue) {
   return sum;
 }
 
-/// The sums of one tile: `rows` rows of a times SQ_TILE_VECTORS · 16 columns of a panel, stored as `[rows][SQ_TILE_VECTORS]`. With the
-/// rows a constant the sums stay in registers.
-INLINE void f32_tile(const size_t rows, const float *a, size_t lda, size_t k, const float *panel, v16 *tile) {
+_Static_assert(SQ_F32_PANEL % (SQ_TILE_VECTORS * LANES) == 0, "tiles end where a panel ends");
+
+/// Depths from one step of fetching to the next.
+#define FETCH_DEPTHS 8
+
+/// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of a panel, stored as `[rows][SQ_TILE_VECTORS]`. With the
+/// rows a constant the sums stay in registers. Every FETCH_DEPTHS depths are a step of `ahead`.
+INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, size_t lda, size_t k, const float *panel,
+                     fetch *ahead, v16 *tile) {
+  fetch fetch = *ahead;
   v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS];
+  const float *row[SQ_TILE_ROWS];
 #pragma unroll
-  for (size_t i = 0; i < rows; i++)
+  for (size_t i = 0; i < rows; i++) {
+    row[i] = a + i * lda;
 #pragma unroll
-    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) sums[i][j] = splat(0);
-  for (size_t depth = 0; depth < k; depth++) {
-    v16 b[SQ_TILE_VECTORS];
+    for (size_t j = 0; j < vectors; j++) sums[i][j] = splat(0);
+  }
+  for (size_t depth = 0, end = 0; depth < k;) {
+    fetch_step(&fetch);
+    end = k - depth < FETCH_DEPTHS ? k : depth + FETCH_DEPTHS;
+    // Unrolled, the compiler loads several depths' elements at once and runs out of registers.
+#pragma clang loop unroll(disable)
+    for (; depth < end; depth++) {
+      v16 b[SQ_TILE_VECTORS];
 #pragma unroll
-    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) b[j] = load16(panel + depth * SQ_F32_PANEL + j * LANES);
+      for (size_t j = 0; j < vectors; j++) b[j] = load16(panel + depth * SQ_F32_PANEL + j * LANES);
 #pragma unroll
-    for (size_t i = 0; i < rows; i++) {
-      const v16 x = splat(a[i * lda + depth]);
+      for (size_t i = 0; i < rows; i++) {
+        const v16 x = splat(row[i][depth]);
 #pragma unroll
-      for (size_t j = 0; j < SQ_TILE_VECTORS; j++) sums[i][j] = fma16(x, b[j], sums[i][j]);
+        for (size_t j = 0; j < vectors; j++) sums[i][j] = fma16(x, b[j], sums[i][j]);
+      }
     }
   }
+  *ahead = fetch;
 #pragma unroll
   for (size_t i = 0; i < rows; i++)
 #pragma unroll
-    for (size_t j = 0; j < SQ_TILE_VECTORS; j++) tile[i * SQ_TILE_VECTORS + j] = sums[i][j];
+    for (size_t j = 0; j < vectors; j++) tile[i * SQ_TILE_VECTORS + j] = sums[i][j];
 }
 
-static void f32_tile_of_rows(size_t rows, const float *a, size_t lda, size_t k, const float *panel, v16 *tile) {
-#define SQ_TILE(rows) case rows: f32_tile(rows, a, lda, k, panel, tile); return;
-  switch (rows) { SQ_EACH_COUNT(SQ_TILE_ROWS, SQ_TILE) }
-#undef SQ_TILE
-}
+#define SQ_TILES(name, vectors)                                                                                      \
+  static void name(size_t rows, const float *a, size_t lda, size_t k, const float *panel, fetch *ahead, v16 *tile) { \
+    switch (rows) { SQ_EACH_COUNT(SQ_TILE_ROWS, SQ_TILE_##vectors) }                                                 \
+  }
+#define SQ_TILE_wide(rows) case rows: f32_tile(rows, SQ_TILE_VECTORS, a, lda, k, panel, ahead, tile); return;
+#define SQ_TILE_narrow(rows) case rows: f32_tile(rows, 1, a, lda, k, panel, ahead, tile); return;
+SQ_TILES(f32_wide_tile, wide)
+#if SQ_TILE_VECTORS > 1
+SQ_TILES(f32_narrow_tile, narrow)
+#else
+#define f32_narrow_tile f32_wide_tile
+#endif
+#undef SQ_TILES
+#undef SQ_TILE_wide
+#undef SQ_TILE_narrow
 
 void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,
-                         sq_epilogue epilogue, float *c, size_t ldc) {
-  for (size_t column = 0; column < n; column += SQ_TILE_VECTORS * LANES) {
-    const float *const panel = panels + column / SQ_F32_PANEL * SQ_F32_PANEL * k + column % SQ_F32_PANEL;
+                         sq_epilogue epilogue, float *c, size_t ldc, const float *next) {
+  const size_t tiles = (m + SQ_TILE_ROWS - 1) / SQ_TILE_ROWS;
+  for (size_t column = 0, width; column < n; column += width) {
+    // A wide tile, or one vector where the columns that are left need no more.
+    const size_t place = column % SQ_F32_PANEL, left = n - column;
+    const int is_wide = left > (SQ_TILE_VECTORS - 1) * LANES;
+    width = is_wide ? SQ_TILE_VECTORS * LANES : LANES;
+    const float *const panel = panels + (column - place) * k;
+    const float *const following = left + place > SQ_F32_PANEL ? panel + SQ_F32_PANEL * k : next;
+    fetch ahead = fetch_over(tiles * (k / FETCH_DEPTHS), following ? following + place * k : NULL, width * k * sizeof(float));
     for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
       const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
+      float *const target = c + row * ldc + column;
+      for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < width && j < left; j += LANES) __builtin_prefetch(target + i * ldc + j, 1, 2);
       v16 tile[SQ_TILE_ROWS * SQ_TILE_VECTORS];
-      f32_tile_of_rows(rows, a + row * lda, lda, k, panel, tile);
-      for (size_t j = 0; j < SQ_TILE_VECTORS && column + j * LANES < n; j++) {
-        const size_t first = column + j * LANES, count = n - first < LANES ? n - first : LANES;
+      if (is_wide) f32_wide_tile(rows, a + row * lda, lda, k, panel + place, &ahead, tile);
+      else f32_narrow_tile(rows, a + row * lda, lda, k, panel + place, &ahead, tile);
+      for (size_t j = 0; j < width && j < left; j += LANES) {
+        const size_t first = column + j, count = left - j < LANES ? left - j : LANES;
         const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
-        float *const target = c + row * ldc + first;
         for (size_t i = 0; i < rows; i++) {
-          const v16 y = finish(tile[i * SQ_TILE_VECTORS + j], shift, epilogue);
-          if (count == LANES) store16(target + i * ldc, y);
-          else store_part(target + i * ldc, count, y);
+          const v16 y = finish(tile[i * SQ_TILE_VECTORS + j / LANES], shift, epilogue);
+          if (count == LANES) store16(target + i * ldc + j, y);
+          else store_part(target + i * ldc + j, count, y);
         }
       }
     }
@@ -93,7 +130,7 @@ void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, si
   for (size_t first = 0; first < n; first += SQ_QUERY_BLOCK) {
     const size_t rows = n - first < SQ_QUERY_BLOCK ? n - first : SQ_QUERY_BLOCK;
     float *const result = out + first * out_stride;
-    SQ_SYMBOL(f32_gemm)(q + first * stride, stride, rows, head_size, keys, n, NULL, SQ_EPILOGUE_NONE, scores, padded_n);
+    SQ_SYMBOL(f32_gemm)(q + first * stride, stride, rows, head_size, keys, n, NULL, SQ_EPILOGUE_NONE, scores, padded_n, NULL);
     float sums[SQ_QUERY_BLOCK];
     for (size_t i = 0; i < rows; i++) {
       float *const row = scores + i * padded_n;
@@ -101,7 +138,7 @@ void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, si
       // What a masked score's exponential is; a product with 0 leaves the bits of a sum alone.
       memset(row + attended, 0, (n - attended) * sizeof *row);
     }
-    SQ_SYMBOL(f32_gemm)(scores, padded_n, rows, n, values, head_size, NULL, SQ_EPILOGUE_NONE, result, out_stride);
+    SQ_SYMBOL(f32_gemm)(scores, padded_n, rows, n, values, head_size, NULL, SQ_EPILOGUE_NONE, result, out_stride, NULL);
     for (size_t i = 0; i < rows; i++) {
       const v16 factor = splat(1.0f / sums[i]);
       float *const row = result + i * out_stride;

@@ -8,6 +8,7 @@
 #include "elementary.inc.h"
 #include "rows.inc.h"
 #include "half.inc.h"
+#include "fetch.inc.h"
 #include "gemm_f32.inc.h"
 #include SQ_DOT4
 #include "gemm_int8.inc.h"

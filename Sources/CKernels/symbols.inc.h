@@ -18,4 +18,5 @@
 #define SQ_EACH_TO_3(X) SQ_EACH_TO_2(X) X(3)
 #define SQ_EACH_TO_4(X) SQ_EACH_TO_3(X) X(4)
 #define SQ_EACH_TO_6(X) SQ_EACH_TO_4(X) X(5) X(6)
-#define SQ_EACH_TO_12(X) SQ_EACH_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define SQ_EACH_TO_8(X) SQ_EACH_TO_6(X) X(7) X(8)
+#define SQ_EACH_TO_12(X) SQ_EACH_TO_8(X) X(9) X(10) X(11) X(12)

@@ -1,3 +1,4 @@
+import Kernels
 import Observation
 import Synchronization
 
@@ -83,7 +84,7 @@ public final class CPUWorkspace: @unchecked Sendable {
   }
 
   private static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-    UnsafeMutableRawPointer.allocate(byteCount: max(1, count) * MemoryLayout<Float>.stride, alignment: 64)
+    AlignedMemory.allocate(byteCount: count * MemoryLayout<Float>.stride)
       .bindMemory(to: Float.self, capacity: max(1, count))
   }
 

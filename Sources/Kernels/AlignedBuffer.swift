@@ -2,9 +2,6 @@
 public final class AlignedBuffer<Element: BitwiseCopyable & Sendable>: @unchecked Sendable {
   // Sendable: nobody writes after `init`.
 
-  /// Bytes of a cache line, and of an AVX-512 register.
-  static var alignment: Int { 64 }
-
   public let count: Int
   public let pointer: UnsafePointer<Element>
   private let raw: UnsafeMutableRawPointer
@@ -12,7 +9,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable & Sendable>: @unchecke
   /// Memory for `count` elements, which `fill` must write.
   public init(count: Int, fill: (UnsafeMutablePointer<Element>) throws -> Void) rethrows {
     self.count = count
-    raw = .allocate(byteCount: max(1, count) * MemoryLayout<Element>.stride, alignment: Self.alignment)
+    raw = AlignedMemory.allocate(byteCount: count * MemoryLayout<Element>.stride)
     let typed = raw.bindMemory(to: Element.self, capacity: count)
     pointer = UnsafePointer(typed)
     do {

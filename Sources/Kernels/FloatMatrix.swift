@@ -47,15 +47,18 @@ public struct FloatMatrix: Sendable {
     switch storage {
     case .packed(let matrix):
       // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
-      let rowBlock = min(rows, max(96, 294_912 / k / 12 * 12))
+      let rowBlock = min(rows, max(48, 147_456 / k / 48 * 48))
       let columnBlock = PackedFloatMatrix.panelWidth * 4
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
       let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
       ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
         let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)
+        // Threads that keep pace take every so manieth task.
+        let next = task + threads < rowBlocks * columnBlocks ? (task + threads) % columnBlocks * columnBlock : nil
         kernels.multiply(
           m: min(rowBlock, rows - row), a: input + row * k, lda: k, b: matrix,
-          columns: column..<min(column + columnBlock, n), bias: bias, epilogue: epilogue, c: result + row * n, ldc: n)
+          columns: column..<min(column + columnBlock, n), next: next, bias: bias, epilogue: epilogue,
+          c: result + row * n, ldc: n)
       }
 
     case .plain(let matrix):

@@ -48,15 +48,15 @@ extension KernelSet {
   }
 
   /// c = epilogue(a · b) for some columns of b, of which the first must start a panel: a is `[m, k]` with `lda` floats from row to
-  /// row, c `[m, n]` with `ldc`.
+  /// row, c `[m, n]` with `ldc`. `next`: the column of b whose panel this thread will probably multiply afterwards.
   public func multiply(
-    m: Int, a: UnsafePointer<Float>, lda: Int, b: PackedFloatMatrix, columns: Range<Int>, bias: UnsafePointer<Float>?,
-    epilogue: Epilogue, c: UnsafeMutablePointer<Float>, ldc: Int
+    m: Int, a: UnsafePointer<Float>, lda: Int, b: PackedFloatMatrix, columns: Range<Int>, next: Int? = nil,
+    bias: UnsafePointer<Float>?, epilogue: Epilogue, c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
     precondition(columns.lowerBound % PackedFloatMatrix.panelWidth == 0 && columns.upperBound <= b.n)
     table.f32_gemm.unsafelyUnwrapped(
       a, lda, m, b.k, b.panels.pointer + columns.lowerBound * b.k, columns.count, bias.map { $0 + columns.lowerBound },
-      epilogue.code, c + columns.lowerBound, ldc)
+      epilogue.code, c + columns.lowerBound, ldc, next.map { b.panels.pointer + $0 * b.k })
   }
 
   /// Quantises one row of activations. A row that holds what is not finite gets a scale that is not a number, and so does what is

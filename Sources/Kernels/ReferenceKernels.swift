@@ -26,7 +26,7 @@ extension sq_kernel_set {
       guard let row else { return 0 }
       return Reference.softmax(row, n, scale)
     }
-    set.f32_gemm = { a, lda, m, k, panels, n, bias, epilogue, c, ldc in
+    set.f32_gemm = { a, lda, m, k, panels, n, bias, epilogue, c, ldc, _ in
       guard let a, let panels, let c else { return }
       Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
     }

@@ -133,7 +133,7 @@ static int run_f32_gemm(size_t kernel, size_t index, const sq_kernel_set *set, s
   float *const a = floats(&state, m * lda, 1), *const b = floats(&state, panels * SQ_F32_PANEL * k, 1);
   float *const bias = floats(&state, n, 1), *const c = floats(&state, m * ldc, 1);
   // What stands beside the result must stay.
-  set->f32_gemm(a, lda, m, k, b, n, epilogue == SQ_EPILOGUE_NONE ? NULL : bias, epilogue, c, ldc);
+  set->f32_gemm(a, lda, m, k, b, n, epilogue == SQ_EPILOGUE_NONE ? NULL : bias, epilogue, c, ldc, index % 2 ? b : NULL);
   put(result, c, m * ldc * sizeof *c);
   free(a);
   free(b);

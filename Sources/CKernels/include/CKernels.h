@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /// Columns of a packed float32 matrix are kept in panels of this many; each panel is [k][SQ_F32_PANEL], the last one padded with zeros.
-#define SQ_F32_PANEL 32
+#define SQ_F32_PANEL 48
 
 /// What a GEMM does with a finished element before it stores it.
 typedef enum {
@@ -52,7 +52,8 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// f32_bias_gelu_row: row = gelu(row + bias), exact (erf). f32_bias_gelu_tanh_row: the tanh form.
 /// f32_residual_norm_row: residual = layerNorm(residual + (x + bias)) · scale + shift; `bias` may be NULL.
 /// f32_softmax_row: row = exp((row − max) · scale), scale > 0; returns the sum, by which the caller divides.
-/// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only.
+/// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only. `next`: the panel to be multiplied after these, which
+///   is fetched into the cache meanwhile, or NULL; it changes no result.
 /// f32u8_quantize_row: symmetric, scale = largest magnitude / 127, u = x / scale + 128; `sum` = Σ (u − 128). Bytes from n up to
 ///   padded_n are 128. False where an element is not finite.
 /// f32u8_quantize_fixed_row: u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the integers are
@@ -73,7 +74,7 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
   X(f32_softmax_row, float, (float *row, size_t n, float scale))                                                   \
   X(f32_gemm, void,                                                                                                \
     (const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,             \
-     sq_epilogue epilogue, float *c, size_t ldc))                                                                  \
+     sq_epilogue epilogue, float *c, size_t ldc, const float *next))                                               \
   X(f32u8_quantize_row, int,                                                                                       \
     (const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum))                           \
   X(f32u8_quantize_fixed_row, int,                                                                                 \
