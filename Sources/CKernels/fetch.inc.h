@@ -4,6 +4,10 @@
 
 #define CACHE_LINE 64
 
+/// Depths of a product from one step of fetching to the next.
+#define F32_FETCH_DEPTHS 8
+#define INT8_FETCH_DEPTHS 32
+
 typedef struct {
   const char *next, *end;
   /// Cache lines a step.

@@ -15,11 +15,8 @@ INLINE v16 finish(v16 sum, v16 bias, sq_epilogue epilogue) {
 
 _Static_assert(SQ_F32_PANEL % (SQ_TILE_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
-/// Depths from one step of fetching to the next.
-#define FETCH_DEPTHS 8
-
 /// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of a panel, stored as `[rows][SQ_TILE_VECTORS]`. With the
-/// rows a constant the sums stay in registers. Every FETCH_DEPTHS depths are a step of `ahead`.
+/// rows a constant the sums stay in registers. Every F32_FETCH_DEPTHS depths are a step of `ahead`.
 INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, size_t lda, size_t k, const float *panel,
                      fetch *ahead, v16 *tile) {
   fetch fetch = *ahead;
@@ -33,7 +30,7 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
   }
   for (size_t depth = 0, end = 0; depth < k;) {
     fetch_step(&fetch);
-    end = k - depth < FETCH_DEPTHS ? k : depth + FETCH_DEPTHS;
+    end = k - depth < F32_FETCH_DEPTHS ? k : depth + F32_FETCH_DEPTHS;
     // Unrolled, the compiler loads several depths' elements at once and runs out of registers.
 #pragma clang loop unroll(disable)
     for (; depth < end; depth++) {
@@ -81,7 +78,7 @@ void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const f
     width = is_wide ? SQ_TILE_VECTORS * LANES : LANES;
     const float *const panel = panels + (column - place) * k;
     const float *const following = left + place > SQ_F32_PANEL ? panel + SQ_F32_PANEL * k : next;
-    fetch ahead = fetch_over(tiles * (k / FETCH_DEPTHS), following ? following + place * k : NULL, width * k * sizeof(float));
+    fetch ahead = fetch_over(tiles * (k / F32_FETCH_DEPTHS), following ? following + place * k : NULL, width * k * sizeof(float));
     for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
       const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
       float *const target = c + row * ldc + column;

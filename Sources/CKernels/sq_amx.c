@@ -14,12 +14,15 @@
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"
+#include "fetch.inc.h"
 #include "int8_columns.inc.h"
 
 #define TILE_ROWS 16
 #define TILE_BYTES 64
 
-_Static_assert(SQ_S8_PANEL == 2 * LANES, "two tiles of columns make a panel");
+#define TILE_COLUMNS (2 * LANES)
+
+_Static_assert(SQ_S8_PANEL % TILE_COLUMNS == 0, "two tiles of columns end where a panel ends");
 _Static_assert(SQ_S8_DEPTH == TILE_BYTES, "rows are padded to whole tiles");
 
 /// Tile sizes as LDTILECFG reads them (palette 1).
@@ -40,9 +43,10 @@ INLINE void configure(size_t upper_rows, size_t lower_rows) {
   _tile_loadconfig(&configuration);
 }
 
-/// `rows` ≤ 32 rows times one panel, into sums `[rows][32]`.
-INLINE void multiply(const int has_lower, const uint8_t *a, size_t lda, size_t k, const int8_t *panel, int32_t *sums) {
-  const size_t stride = SQ_S8_PANEL * sizeof(int32_t);
+/// `rows` ≤ 32 rows times 32 columns of a panel, into sums `[rows][32]`. Every tile of depths is a step of `ahead`.
+INLINE void multiply(const int has_lower, const uint8_t *a, size_t lda, size_t k, const int8_t *panel, fetch *ahead,
+                     int32_t *sums) {
+  const size_t stride = TILE_COLUMNS * sizeof(int32_t);
   _tile_zero(0);
   _tile_zero(1);
   if (has_lower) {
@@ -50,6 +54,7 @@ INLINE void multiply(const int has_lower, const uint8_t *a, size_t lda, size_t k
     _tile_zero(3);
   }
   for (size_t depth = 0; depth < k; depth += TILE_BYTES, panel += TILE_BYTES * SQ_S8_PANEL) {
+    fetch_step(ahead);
     _tile_loadd(6, panel, SQ_S8_PANEL * 4);
     _tile_loadd(4, a + depth, lda);
     _tile_dpbusd(0, 4, 6);
@@ -64,15 +69,15 @@ INLINE void multiply(const int has_lower, const uint8_t *a, size_t lda, size_t k
   _tile_stored(0, sums, stride);
   _tile_stored(1, sums + LANES, stride);
   if (has_lower) {
-    _tile_stored(2, sums + TILE_ROWS * SQ_S8_PANEL, stride);
-    _tile_stored(3, sums + TILE_ROWS * SQ_S8_PANEL + LANES, stride);
+    _tile_stored(2, sums + TILE_ROWS * TILE_COLUMNS, stride);
+    _tile_stored(3, sums + TILE_ROWS * TILE_COLUMNS + LANES, stride);
   }
 }
 
 void SQ_SYMBOL(u8s8f32_gemm)(const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m,
                              size_t k, const int8_t *panels, const sq_int8_columns *columns, size_t n,
-                             sq_epilogue epilogue, float *c, size_t ldc) {
-  int32_t sums[2 * TILE_ROWS * SQ_S8_PANEL] __attribute__((aligned(64)));
+                             sq_epilogue epilogue, float *c, size_t ldc, const int8_t *next) {
+  int32_t sums[2 * TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
   const size_t whole = m / (2 * TILE_ROWS) * (2 * TILE_ROWS);
   // Whole blocks of rows first, then the rest, for which the tiles are made smaller: rows that are not there are not read.
   for (int part = 0; part < 2; part++) {
@@ -81,12 +86,16 @@ void SQ_SYMBOL(u8s8f32_gemm)(const uint8_t *a, size_t lda, const float *row_scal
     const size_t block = part == 0 ? 2 * TILE_ROWS : last - first;
     const size_t upper = block < TILE_ROWS ? block : TILE_ROWS, lower = block - upper;
     configure(upper, lower > 0 ? lower : 1);
-    for (size_t column = 0; column < n; column += SQ_S8_PANEL) {
-      const size_t count = n - column < SQ_S8_PANEL ? n - column : SQ_S8_PANEL;
+    for (size_t column = 0; column < n; column += TILE_COLUMNS) {
+      const size_t count = n - column < TILE_COLUMNS ? n - column : TILE_COLUMNS, place = column % SQ_S8_PANEL;
+      const int8_t *const panel = panels + (column - place) * k;
+      const int8_t *const following = n - column + place > SQ_S8_PANEL ? panel + SQ_S8_PANEL * k : next;
+      fetch ahead = fetch_over((last - first + block - 1) / block * (k / TILE_BYTES), following ? following + place * k : NULL,
+                               TILE_COLUMNS * k);
       for (size_t row = first; row < last; row += block) {
-        if (lower > 0) multiply(1, a + row * lda, lda, k, panels + column * k, sums);
-        else multiply(0, a + row * lda, lda, k, panels + column * k, sums);
-        finish_tile(sums, SQ_S8_PANEL, block, row_scales + row, row_sums + row, columns, column, count, epilogue,
+        if (lower > 0) multiply(1, a + row * lda, lda, k, panel + place * 4, &ahead, sums);
+        else multiply(0, a + row * lda, lda, k, panel + place * 4, &ahead, sums);
+        finish_tile(sums, TILE_COLUMNS, block, row_scales + row, row_sums + row, columns, column, count, epilogue,
                     c + row * ldc, ldc);
       }
     }

@@ -1,4 +1,4 @@
-// AVX-512 with VNNI: the int8 product alone is its own; 12 × 32 sums of a tile take 24 of the 32 registers.
+// AVX-512 with VNNI: the int8 product alone is its own; 6 × 64 sums of a tile take 24 of the 32 registers.
 
 #if defined(__x86_64__)
 #pragma clang attribute push(                                                                                \
@@ -8,11 +8,12 @@
 #include "CKernels.h"
 
 #define SQ_ISA avx512vnni
-#define SQ_INT8_ROWS 12
-#define SQ_INT8_VECTORS 2
+#define SQ_INT8_ROWS 6
+#define SQ_INT8_VECTORS 4
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"
+#include "fetch.inc.h"
 #include "dot4_avx512vnni.inc.h"
 #include "gemm_int8.inc.h"
 

@@ -11,6 +11,7 @@
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"
+#include "fetch.inc.h"
 #include "dot4_neondotprod.inc.h"
 #include "gemm_int8.inc.h"
 

@@ -12,6 +12,7 @@
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"
+#include "fetch.inc.h"
 #include "tile_neoni8mm.inc.h"
 #include "gemm_int8.inc.h"
 

@@ -6,7 +6,7 @@
 #define SQ_INT8_SHIFT 128
 #define SQ_INT8_TILE
 
-INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k, const int8_t *b,
+INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k, const int8_t *b, fetch *ahead,
                       v16i sums[SQ_INT8_ROWS][SQ_INT8_VECTORS]) {
   // Element 2i holds the sums of columns 4i and 4i + 1, element 2i + 1 those of the next two.
   int32x4_t halves[SQ_INT8_ROWS][8];
@@ -15,6 +15,7 @@ INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k,
 #pragma unroll
     for (int j = 0; j < 8; j++) halves[i][j] = vdupq_n_s32(0);
   for (size_t depth = 0; depth < k; depth += 4, b += SQ_S8_PANEL * 4) {
+    if (depth % INT8_FETCH_DEPTHS == 0) fetch_step(ahead);
     int8x16_t x[SQ_INT8_ROWS];
 #pragma unroll
     for (size_t i = 0; i < rows; i++) {

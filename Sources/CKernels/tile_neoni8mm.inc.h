@@ -38,7 +38,7 @@ INLINE void add_products(const size_t rows, const uint8_t *a, size_t lda, const 
   }
 }
 
-INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k, const int8_t *b,
+INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k, const int8_t *b, fetch *ahead,
                       v16i sums[SQ_INT8_ROWS][SQ_INT8_VECTORS]) {
   int32x4_t pairs[SQ_INT8_ROWS / 2][8];
 #pragma unroll
@@ -46,7 +46,10 @@ INLINE void int8_tile(const size_t rows, const uint8_t *a, size_t lda, size_t k,
 #pragma unroll
     for (int c = 0; c < 8; c++) pairs[p][c] = vdupq_n_s32(0);
   size_t depth = 0;
-  for (; depth + 8 <= k; depth += 8, b += SQ_S8_PANEL * 8) add_products(rows, a + depth, lda, b, 8, pairs);
+  for (; depth + 8 <= k; depth += 8, b += SQ_S8_PANEL * 8) {
+    if (depth % INT8_FETCH_DEPTHS == 0) fetch_step(ahead);
+    add_products(rows, a + depth, lda, b, 8, pairs);
+  }
   if (depth < k) add_products(rows, a + depth, lda, b, 4, pairs);
 #pragma unroll
   for (size_t i = 0; i < rows; i++) {

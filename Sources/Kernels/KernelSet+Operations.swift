@@ -81,9 +81,10 @@ extension KernelSet {
     }
   }
 
-  /// c = epilogue(a · b + bias) for some columns of b, of which the first must start a panel.
+  /// c = epilogue(a · b + bias) for some columns of b, of which the first must start a panel. `next`: the column of b whose panel this
+  /// thread will probably multiply afterwards.
   func multiply(
-    rows: Range<Int>, a: QuantizedRows, b: PackedInt8Matrix, columns: Range<Int>, bias: UnsafePointer<Float>,
+    rows: Range<Int>, a: QuantizedRows, b: PackedInt8Matrix, columns: Range<Int>, next: Int? = nil, bias: UnsafePointer<Float>,
     epilogue: Epilogue, c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
     precondition(columns.lowerBound % PackedInt8Matrix.panelWidth == 0 && columns.upperBound <= b.n)
@@ -92,9 +93,9 @@ extension KernelSet {
       scales: b.scales.pointer + first, sums: b.sums.pointer + first, stored_zero: b.activation.storedZero,
       zero_points: b.zeroPoints.map { $0.pointer + first }, bias: bias + first)
     table.u8s8f32_gemm.unsafelyUnwrapped(
-      a.bytes + rows.lowerBound * b.paddedK, b.paddedK, a.scales + rows.lowerBound, a.sums + rows.lowerBound, rows.count,
+      a.bytes + rows.lowerBound * a.stride, a.stride, a.scales + rows.lowerBound, a.sums + rows.lowerBound, rows.count,
       b.paddedK, b.panels.pointer + first * b.paddedK, &parameters, columns.count, epilogue.code,
-      c + rows.lowerBound * ldc + first, ldc)
+      c + rows.lowerBound * ldc + first, ldc, next.map { b.panels.pointer + $0 * b.paddedK })
   }
 
   /// y = x, IEEE 754 binary16 at any address, by the set that this process computes with. (Where there is none, that is reported when a

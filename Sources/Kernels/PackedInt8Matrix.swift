@@ -114,9 +114,16 @@ public struct PackedInt8Matrix: Sendable {
 
   private static func padded(_ k: Int) -> Int { sq_padded(k, Int(SQ_S8_DEPTH)) }
 
+  /// The bytes from one quantised row to the next: an odd number of cache lines, so that a tile's rows do not all fall into the same few
+  /// sets of the cache.
+  private static func rowStride(_ k: Int) -> Int {
+    let line = 64
+    return (padded(k) / line | 1) * line
+  }
+
   /// How many floats' room the quantised rows of an input take.
   public static func quantizedFloatCount(rows: Int, k: Int) -> Int {
-    2 * rows + rows * padded(k) / MemoryLayout<Float>.size
+    2 * rows + rows * rowStride(k) / MemoryLayout<Float>.size
   }
 
   /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix + bias), on at most `threads` threads; `room` holds
@@ -126,24 +133,26 @@ public struct PackedInt8Matrix: Sendable {
     result: UnsafeMutablePointer<Float>, room: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
   ) {
     let threads = ThreadPool.worthwhile(threads, products: rows * k * n / 4)
-    let quantized = QuantizedRows(rows: rows, in: room)
+    let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: room)
     // Some thousands of elements take a microsecond.
     let share = max(1, 16_384 / k)
     ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
       for row in task * share..<min(rows, (task + 1) * share) {
         kernels.quantize(
-          input + row * k, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * paddedK,
+          input + row * k, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * quantized.stride,
           scale: quantized.scales + row, sum: quantized.sums + row)
       }
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
     let rowBlock = min(rows, max(96, 393_216 / paddedK / 96 * 96))
-    let columnBlock = Self.panelWidth * 4
+    let columnBlock = Self.panelWidth * 2
     let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
     ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
       let (row, column) = (task / columnBlocks * rowBlock, task % columnBlocks * columnBlock)
+      // Threads that keep pace take every so manieth task.
+      let next = task + threads < rowBlocks * columnBlocks ? (task + threads) % columnBlocks * columnBlock : nil
       kernels.multiply(
-        rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n),
+        rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n), next: next,
         bias: bias, epilogue: epilogue, c: result, ldc: n)
     }
   }
@@ -154,10 +163,13 @@ struct QuantizedRows {
   let scales: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Int32>
   let bytes: UnsafeMutablePointer<UInt8>
+  /// Bytes from one row to the next.
+  let stride: Int
 
   /// Lays the parts out in `room`.
-  init(rows: Int, in room: UnsafeMutablePointer<Float>) {
+  init(rows: Int, stride: Int, in room: UnsafeMutablePointer<Float>) {
     let raw = UnsafeMutableRawPointer(room)
+    self.stride = stride
     scales = room
     sums = (raw + rows * MemoryLayout<Float>.stride).bindMemory(to: Int32.self, capacity: rows)
     bytes = (raw + 2 * rows * MemoryLayout<Float>.stride).assumingMemoryBound(to: UInt8.self)

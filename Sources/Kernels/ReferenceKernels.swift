@@ -38,7 +38,7 @@ extension sq_kernel_set {
       guard let x, let u, let sum else { return 0 }
       return Reference.quantize(x, n, paddedCount, scale, zeroPoint, low...high, shift, u, sum) ? 1 : 0
     }
-    set.u8s8f32_gemm = { a, lda, rowScales, rowSums, m, k, panels, columns, n, epilogue, c, ldc in
+    set.u8s8f32_gemm = { a, lda, rowScales, rowSums, m, k, panels, columns, n, epilogue, c, ldc, _ in
       guard let a, let rowScales, let rowSums, let panels, let columns, let c else { return }
       Reference.gemm(a, lda, rowScales, rowSums, m, k, panels, columns.pointee, n, epilogue, c, ldc)
     }

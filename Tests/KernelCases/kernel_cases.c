@@ -238,7 +238,7 @@ static int run_u8s8f32_gemm(size_t kernel, size_t index, const sq_kernel_set *se
     .scales = scales, .sums = sums, .stored_zero = stored_zero, .zero_points = has_zero_points ? zero_points : NULL,
     .bias = bias,
   };
-  set->u8s8f32_gemm(a, lda, row_scales, row_sums, m, k, b, &columns, n, epilogue, c, ldc);
+  set->u8s8f32_gemm(a, lda, row_scales, row_sums, m, k, b, &columns, n, epilogue, c, ldc, m % 2 ? b : NULL);
   put(result, c, m * ldc * sizeof *c);
   free(a);
   free(b);

@@ -35,7 +35,7 @@ typedef struct {
 } sq_int8_columns;
 
 /// Columns of a packed int8 matrix are kept in panels of this many; each panel is [k / 4][SQ_S8_PANEL][4], padded with zeros.
-#define SQ_S8_PANEL 32
+#define SQ_S8_PANEL 64
 
 /// k of an int8 product is padded to a multiple of this many.
 #define SQ_S8_DEPTH 64
@@ -59,7 +59,7 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// f32u8_quantize_fixed_row: u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the integers are
 ///   signed); `sum` = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13).
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
-///   multiple of SQ_S8_DEPTH.
+///   multiple of SQ_S8_DEPTH. `next` as in f32_gemm.
 /// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens, which attend to the first `attended` of
 ///   them (the rest is padding); `stride` parts two tokens' rows of q, k and v, `out_stride` those of out; `scratch` holds
@@ -82,7 +82,8 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
      int32_t shift, uint8_t *u, int32_t *sum))                                                                     \
   X(u8s8f32_gemm, void,                                                                                            \
     (const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m, size_t k,           \
-     const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc))  \
+     const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc,   \
+     const int8_t *next))                                                                                          \
   X(f16f32_row, void, (const void *x, size_t n, float *y))                                                         \
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
