@@ -40,18 +40,22 @@ let package = Package(
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
-    .target(name: "WordPiece", exclude: ["Unicode/make_unicode_tables.py"]),
+    .target(name: "WordPiece", dependencies: ["Files"], exclude: ["Unicode/make_unicode_tables.py"]),
 
     // Models.
     .target(name: "Quantization", dependencies: ["Encoder"]),
-    .target(name: "FineTuning", dependencies: ["Encoder", "Kernels"]),
+    .target(name: "FineTuning", dependencies: ["Checkpoints", "SQuAD", "WordPiece", "Encoder", "Kernels"]),
     .target(name: "Export", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Interpreter", dependencies: ["ONNX", "Observation"]),
     .target(name: "Encoder", dependencies: ["Kernels", "Observation"]),
     // What is told of a pass through a model, by whoever runs it.
     .target(name: "Observation"),
-    .target(name: "ONNX", dependencies: ["CONNXProto"]),
+    .target(name: "ONNX", dependencies: ["Files", "CONNXProto"]),
+    .target(name: "Checkpoints", dependencies: ["Encoder", "Files"]),
+
+    // What readers and writers of files share.
+    .target(name: "Files"),
 
     // Arithmetic.
     .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"]),
@@ -73,6 +77,7 @@ let package = Package(
     .testTarget(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
     .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder"], exclude: ["Goldens", "make_training.py"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),

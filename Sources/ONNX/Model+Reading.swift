@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -13,7 +15,8 @@ extension Model {
   /// - Throws: `ONNXError` for a file that is not a valid model or that uses something not read here.
   public init(contentsOf url: URL) throws(ONNXError) {
     let path = url.path
-    let mapping = try FileMapping(path: path)
+    let mapping: FileMapping
+    do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw ONNXError(error) }
     try self.init(TensorBytes(mapping), file: path, external: ExternalData(ofModelAt: path))
   }
 

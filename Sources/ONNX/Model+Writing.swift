@@ -1,5 +1,6 @@
 import CONNXProto
 import CProtobufC
+import Files
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -29,7 +30,8 @@ extension Model {
         file: path,
         reason: "the model takes \(size) bytes, and a file without external data holds at most \(Int32.max)")
     }
-    let output = try ReplacementFile(path: path)
+    let output: ReplacementFile
+    do throws(FileError) { output = try ReplacementFile(path: path) } catch { throw ONNXError(error) }
     var buffer = FileBuffer(
       base: ProtobufCBuffer(append: { buffer, count, bytes in
         guard let buffer else { return }
@@ -41,7 +43,7 @@ extension Model {
       let base = UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: ProtobufCBuffer.self)
       _ = onnx__model_proto__pack_to_buffer(message, base)
     }
-    try output.commit()
+    do throws(FileError) { try output.commit() } catch { throw ONNXError(error) }
   }
 }
 

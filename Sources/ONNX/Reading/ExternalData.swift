@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(Glibc)
 import Glibc
 #else
@@ -73,7 +75,7 @@ final class ExternalData {
       throw failure("location '\(location)' is a link that leaves the model's folder; put the file beside the model")
     }
     let file: FileMapping
-    do throws(ONNXError) { file = try FileMapping(path: path) } catch { throw failure("\(error)") }
+    do throws(FileError) { file = try FileMapping(path: path) } catch { throw failure("\(error)") }
     let bytes = TensorBytes(file)
     mappings[location] = bytes
     return bytes

@@ -1,3 +1,5 @@
+import Files
+
 /// Typed access to the members of one JSON object, with errors that name the file and the field.
 struct Fields {
   let file: String

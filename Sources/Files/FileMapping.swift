@@ -8,45 +8,34 @@ import Darwin
 ///
 /// As with every mapping, a file that somebody shortens while it is mapped ends the process when the lost part is read;
 /// writers that replace files (write aside, then rename) do no harm.
-final class FileMapping: @unchecked Sendable {
+package final class FileMapping: @unchecked Sendable {
   // Sendable: the mapping is private and read-only, and nothing changes after `init`.
 
   /// The whole file.
-  let bytes: UnsafeRawBufferPointer
+  package let bytes: UnsafeRawBufferPointer
 
   /// Maps the file at `path`.
-  init(path: String) throws(ONNXError) {
+  package init(path: String) throws(FileError) {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw .unreadableFile(file: path, reason: String(cString: strerror(errno))) }
+    guard descriptor >= 0 else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw .unreadableFile(file: path, reason: String(cString: strerror(errno)))
+      throw .unreadable(file: path, reason: String(cString: strerror(errno)))
     }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadableFile(file: path, reason: "is not a regular file") }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(file: path, reason: "is not a regular file") }
     guard let count = Int(exactly: status.st_size), count > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return
     }
     guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
-      throw .unreadableFile(file: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
+      throw .unreadable(file: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
     }
     bytes = UnsafeRawBufferPointer(start: base, count: count)
   }
 
   deinit {
     if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
-  }
-}
-
-extension TensorBytes {
-  /// All bytes of a mapped file.
-  init(_ mapping: FileMapping) { self.init(unowned: mapping.bytes, owner: mapping) }
-
-  /// A part of these bytes, with the same owner, or nil where the range is not inside.
-  func slice(_ range: Range<Int>) -> TensorBytes? {
-    guard range.lowerBound >= 0, range.upperBound <= count else { return nil }
-    return TensorBytes(unowned: UnsafeRawBufferPointer(rebasing: unmanagedBuffer[range]), owner: owner)
   }
 }

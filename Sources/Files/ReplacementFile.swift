@@ -5,7 +5,7 @@ import Darwin
 #endif
 
 /// A file that appears whole or not at all: written under another name in the same folder, synced, then renamed.
-final class ReplacementFile {
+package final class ReplacementFile {
   private let path: String
   private let temporaryPath: String
   private var descriptor: Int32
@@ -16,7 +16,7 @@ final class ReplacementFile {
   private static let bufferSize = 1 << 16
 
   /// Begins a file that is going to be at `path`.
-  init(path: String) throws(ONNXError) {
+  package init(path: String) throws(FileError) {
     self.path = path
     let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
     let name = path.dropFirst(folder.count)
@@ -33,7 +33,7 @@ final class ReplacementFile {
   }
 
   /// Appends bytes. A failure is kept for ``commit()``.
-  func append(_ bytes: UnsafeRawBufferPointer) {
+  package func append(_ bytes: UnsafeRawBufferPointer) {
     if buffer.count + bytes.count > Self.bufferSize { flush() }
     if bytes.count > Self.bufferSize {
       write(bytes)
@@ -43,7 +43,7 @@ final class ReplacementFile {
   }
 
   /// Puts the file in its place.
-  func commit() throws(ONNXError) {
+  package func commit() throws(FileError) {
     flush()
     if failure == nil, fsync(descriptor) != 0 { failure = errno }
     if let failure { throw .cannotWrite(file: path, reason: String(cString: strerror(failure))) }

@@ -1,6 +1,6 @@
 /// A JSON document (RFC 8259). Strings keep their scalars exactly and objects keep every member in order: a decoder
 /// into dictionaries would merge tokens that Swift holds for canonically equivalent.
-enum JSONValue {
+package enum JSONValue {
   case null
   case bool(Bool)
   case number(Double)
@@ -9,13 +9,13 @@ enum JSONValue {
   case object([(key: String, value: JSONValue)])
 
   /// A member of an object, by the exact scalars of its key; the last one if there are several.
-  subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.last { $0.key.utf8.elementsEqual(key.utf8) }?.value
   }
 
   /// What the value is, for messages.
-  var kind: String {
+  package var kind: String {
     switch self {
     case .null: "null"
     case .bool: "a boolean"
@@ -27,13 +27,13 @@ enum JSONValue {
   }
 
   /// Where a document is broken, and how.
-  struct ParseError: Error {
-    var offset: Int
-    var reason: String
+  package struct ParseError: Error {
+    package var offset: Int
+    package var reason: String
   }
 
   /// Reads a document of valid UTF-8.
-  init(parsing bytes: UnsafeBufferPointer<UInt8>) throws(ParseError) {
+  package init(parsing bytes: UnsafeBufferPointer<UInt8>) throws(ParseError) {
     var parser = JSONParser(bytes: bytes)
     self = try parser.document()
   }
@@ -41,7 +41,7 @@ enum JSONValue {
 
 /// A recursive-descent parser of bounded depth.
 private struct JSONParser {
-  /// More nesting than any tokeniser's file has, and far from the end of the stack.
+  /// More nesting than any file of a model has, and far from the end of the stack.
   private static let maxDepth = 64
 
   let bytes: UnsafeBufferPointer<UInt8>
