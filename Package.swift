@@ -24,7 +24,7 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering",
+        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering",
         "Interpreter", "ONNX", "Kernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -37,6 +37,11 @@ let package = Package(
     // The embedded model, and `QuestionAnswerer.default`.
     .target(name: "SpanQADefaultModel", dependencies: ["SpanQA", "CDefaultModel"], exclude: ["ModelCard.md"]),
     .target(name: "CDefaultModel", exclude: ["Resources"], cSettings: [.headerSearchPath("Resources")]),
+
+    // What goes on inside, as files and pages.
+    .target(
+      name: "Inspection",
+      dependencies: ["SpanQA", "SQuAD", "WordPiece", "Lowering", "Encoder", "Kernels", "Observation"]),
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
@@ -86,7 +91,8 @@ let package = Package(
     // The kernels' test cases in C, which Tests/arm64 compiles for another processor too.
     .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
     .testTarget(
-      name: "InspectionTests", dependencies: ["Observation", "Encoder", "Lowering", "ONNX"],
+      name: "InspectionTests",
+      dependencies: ["Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX"],
       exclude: ["Goldens", "make_hooks.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(

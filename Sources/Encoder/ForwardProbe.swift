@@ -40,7 +40,6 @@ final class ForwardProbe<Device: Backend> {
   private let batch: PackedBatch
   private let workspace: Device.Workspace
   private let clock = ContinuousClock()
-  private let start: ContinuousClock.Instant
   /// The residual stream before the operation that is running, where a result is put together from it.
   private var residual: [Float] = []
 
@@ -49,7 +48,6 @@ final class ForwardProbe<Device: Backend> {
     self.model = model
     self.batch = batch
     self.workspace = workspace
-    start = clock.now
     observer.observe(model.backend.memoryMap(of: workspace))
   }
 
@@ -59,7 +57,7 @@ final class ForwardProbe<Device: Backend> {
     let began = clock.now
     try body()
     let ended = clock.now
-    report(step, start: began - start, duration: ended - began)
+    report(step, start: began - observer.origin, duration: ended - began)
     try observe(step)
   }
 

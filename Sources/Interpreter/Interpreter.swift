@@ -103,7 +103,6 @@ public struct Interpreter: Sendable {
     outputs names: [String]?, depth: Int, observer: Observer? = nil
   ) throws(InterpreterError) -> [String: Value] {
     let clock = ContinuousClock()
-    let start = clock.now
     let wanted = Set(names ?? graph.outputs.map(\.name))
     let plan = Self.plan(for: wanted, in: graph)
     var live = given
@@ -120,7 +119,7 @@ public struct Interpreter: Sendable {
       let began = clock.now
       let results = try call(node, inputs, visible: visible, depth: depth)
       if let observer {
-        Self.report(node, inputs, results, start: began - start, duration: clock.now - began, to: observer)
+        Self.report(node, inputs, results, start: began - observer.origin, duration: clock.now - began, to: observer)
       }
       for (name, result) in zip(node.outputs, results) where !name.isEmpty {
         live[name] = result

@@ -19,6 +19,9 @@ public final class ThreadPool: Sendable {
   /// several callers the processors are busy anyway.
   private let isBusy = Atomic<Bool>(false)
   private let board = Board()
+  /// Where threads note what they do, while somebody records.
+  private let recorder = Mutex<ThreadRecorder?>(nil)
+  private let isRecording = Atomic<Bool>(false)
 
   private init() {}
 
@@ -32,11 +35,64 @@ public final class ThreadPool: Sendable {
       return
     }
     defer { isBusy.store(false, ordering: .releasing) }
+    let recorder = isRecording.load(ordering: .relaxed) ? self.recorder.withLock { $0 } : nil
     withoutActuallyEscaping(body) { body in
       withUnsafePointer(to: body) { pointer in
-        board.run(Job(tasks: tasks, body: pointer), threads: threads)
+        board.run(Job(tasks: tasks, body: pointer, recorder: recorder), threads: threads)
       }
     }
+  }
+}
+
+/// A thread's part in one job of the pool.
+public struct ThreadSpan: Sendable, Equatable {
+  /// 0 is the caller.
+  public var thread: Int
+  /// From the recording's origin.
+  public var start: Duration
+  public var duration: Duration
+  /// How many of the job's tasks it took.
+  public var tasks: Int
+
+  public init(thread: Int, start: Duration, duration: Duration, tasks: Int) {
+    self.thread = thread
+    self.start = start
+    self.duration = duration
+    self.tasks = tasks
+  }
+}
+
+extension ThreadPool {
+  /// What `body` returns, and what each thread did meanwhile for jobs of more than one thread, in the order of time.
+  ///
+  /// - Parameter origin: times are told from here.
+  ///
+  /// One recording at a time: of two at once, the later one sees all.
+  public func recording<Result>(
+    since origin: ContinuousClock.Instant = .now, _ body: () throws -> Result
+  ) rethrows -> (Result, [ThreadSpan]) {
+    let recorder = ThreadRecorder(start: origin)
+    self.recorder.withLock { $0 = recorder }
+    isRecording.store(true, ordering: .relaxed)
+    defer {
+      isRecording.store(false, ordering: .relaxed)
+      self.recorder.withLock { $0 = nil }
+    }
+    return (try body(), recorder.spans)
+  }
+}
+
+private final class ThreadRecorder: Sendable {
+  private let start: ContinuousClock.Instant
+  private let found = Mutex<[ThreadSpan]>([])
+
+  init(start: ContinuousClock.Instant) { self.start = start }
+
+  var spans: [ThreadSpan] { found.withLock { $0.sorted { ($0.start, $0.thread) < ($1.start, $1.thread) } } }
+
+  func add(thread: Int, since began: ContinuousClock.Instant, tasks: Int) {
+    let span = ThreadSpan(thread: thread, start: began - start, duration: ContinuousClock.now - began, tasks: tasks)
+    found.withLock { $0.append(span) }
   }
 }
 
@@ -103,7 +159,7 @@ private final class Board: @unchecked Sendable {
       pthread_mutex_unlock(mutex)
     }
 
-    work(on: job)
+    work(on: job, thread: 0)
 
     // A worker that has not come by now need not come: with the places gone, nobody waits for it.
     let unused = ticket.bitwiseAnd(~Self.placeMask, ordering: .acquiringAndReleasing).oldValue & Self.placeMask
@@ -115,17 +171,21 @@ private final class Board: @unchecked Sendable {
     }
   }
 
-  private func work(on job: Job) {
+  private func work(on job: Job, thread: Int) {
     guard let body = job.body else { return }
+    let began = job.recorder.map { _ in ContinuousClock.now }
+    var taken = 0
     while true {
       let task = nextTask.add(1, ordering: .relaxed).oldValue
-      if task >= job.tasks { return }
+      if task >= job.tasks { break }
       body.pointee(task)
+      taken += 1
     }
+    if let began, taken > 0 { job.recorder?.add(thread: thread, since: began, tasks: taken) }
   }
 
   /// A worker's life.
-  private func serve() {
+  private func serve(as thread: Int) {
     var turns = 0
     while true {
       let current = ticket.load(ordering: .relaxed)
@@ -137,7 +197,7 @@ private final class Board: @unchecked Sendable {
       }
       turns = 0
       if ticket.compareExchange(expected: current, desired: current - 1, ordering: .acquiring).exchanged {
-        work(on: job)
+        work(on: job, thread: thread)
         left.add(1, ordering: .releasing)
       }
     }
@@ -156,7 +216,8 @@ private final class Board: @unchecked Sendable {
   private func startWorkers(upTo count: Int) {
     while workers < count {
       // Without another thread the work is done by those there are.
-      guard startThread({ [self] in serve() }) else { return }
+      let number = workers + 1
+      guard startThread({ [self] in serve(as: number) }) else { return }
       workers += 1
     }
   }
@@ -165,6 +226,7 @@ private final class Board: @unchecked Sendable {
 private struct Job {
   var tasks: Int
   var body: UnsafePointer<(Int) -> Void>?
+  var recorder: ThreadRecorder?
 }
 
 /// Starts a thread of its own for `body`; false where the system gives none.

@@ -12,6 +12,8 @@
 /// _ = try encoder.forward(batch, observer: observer)
 /// ```
 public struct Observer {
+  /// When the observer was made: operations tell their beginning from here.
+  public let origin = ContinuousClock.now
   private let selects: (String) -> Bool
   private let tensorAction: (ObservedTensor) -> Void
   private let operationAction: (ObservedOperation) -> Void
@@ -56,7 +58,7 @@ public struct ObservedOperation: Sendable, Equatable {
   public var kernels: [String]
   /// Multiplications and additions of its products; 0 where that says nothing.
   public var arithmetic: Int
-  /// When it began, from the beginning of the pass.
+  /// When it began, from `Observer.origin`.
   public var start: Duration
   public var duration: Duration
 

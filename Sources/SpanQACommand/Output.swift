@@ -33,8 +33,12 @@ enum Output {
 
   /// Writes `text` to the file `path`: aside first, then renamed into place.
   static func write(_ text: String, toFile path: String) throws(OutputError) {
+    try write(Data(text.utf8), toFile: path)
+  }
+
+  static func write(_ data: Data, toFile path: String) throws(OutputError) {
     do {
-      try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+      try data.write(to: URL(filePath: path), options: .atomic)
     } catch {
       throw OutputError(name: path)
     }
