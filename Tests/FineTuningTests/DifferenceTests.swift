@@ -119,7 +119,8 @@ import Testing
   @Test func partsOfAStepSumToTheWhole() throws {
     let whole = try Self.run(threads: 1)
     let parts = try Self.run(threads: 1, parts: [0..<1, 1..<3, 3..<4])
-    #expect(abs(whole.loss - parts.loss) < 1e-9)
+    // A window's float32 products may round otherwise beside other rows: a few units of the last place.
+    #expect(abs(whole.loss - parts.loss) < 0x1p-22 * whole.loss)
     for (name, gradient) in whole.gradients where !PyTorchTests.isWithoutEffect(name) {
       #expect(relativeError(parts.gradients[name] ?? [], gradient) < 1e-5, "\(name)")
     }
