@@ -68,11 +68,11 @@ public struct CPUBackend: Backend {
   }
 
   public func prepareHead(_ layer: DistilBERT.Linear) -> CPULinear {
-    CPULinear([layer], precision: layer.weights.quantization == nil ? .float32 : precision, gemm: gemm)
+    CPULinear([layer], precision: layer.weights.quantization == nil ? .float32 : precision, gemm: gemm, threads: threads)
   }
 
   public func prepare(_ layers: [DistilBERT.Linear]) -> CPULinear {
-    CPULinear(layers, precision: precision, gemm: gemm)
+    CPULinear(layers, precision: precision, gemm: gemm, threads: threads)
   }
 
   public func prepare(_ norm: DistilBERT.LayerNorm) -> Norm {

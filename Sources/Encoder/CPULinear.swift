@@ -22,38 +22,25 @@ public struct CPULinear: Sendable {
 
   var outputs: Int { bias.count }
 
-  init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM) {
+  /// Packs the layers' weights, whose own memory can then be had back where it is a file's.
+  init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM, threads: Int) {
     names = layers.map(\.name)
     bias = layers.flatMap(\.bias)
     let weights = layers.map { precision == .int8 ? $0.weights.quantized() : $0.weights }
-    if precision != .float32, let matrix = PackedInt8Matrix(weights) {
+    if precision != .float32, let matrix = PackedInt8Matrix(weights, threads: threads) {
       self.matrix = .int8(matrix)
     } else {
-      matrix = .float32(FloatMatrix(weights, gemm: gemm))
+      let inputs = weights.first?.inputs ?? 0
+      matrix = .float32(FloatMatrix(k: inputs, parts: weights.map(\.columns), gemm: gemm, threads: threads))
     }
-  }
-}
-
-extension FloatMatrix {
-  /// The real values of several matrices with the same inputs, their outputs side by side.
-  fileprivate init(_ weights: [DistilBERT.Weights], gemm: FloatGEMM) {
-    let inputs = weights.first?.inputs ?? 0
-    let outputs = weights.reduce(0) { $0 + $1.outputs }
-    let columns = AlignedBuffer<Float>(count: inputs * outputs) { destination in
-      var first = 0
-      for weights in weights {
-        weights.copyFloats(to: destination + first, rowStride: outputs)
-        first += weights.outputs
-      }
-    }
-    self.init(columns, k: inputs, n: outputs, gemm: gemm)
+    for layer in layers { layer.weights.values.bytes.releasePages() }
   }
 }
 
 extension PackedInt8Matrix {
   /// The integers of several matrices with the same inputs, their outputs side by side; `nil` where they are not all quantised, with
   /// activations quantised in the same way.
-  fileprivate init?(_ weights: [DistilBERT.Weights]) {
+  fileprivate init?(_ weights: [DistilBERT.Weights], threads: Int) {
     let parts = weights.compactMap(\.integerColumns)
     guard let first = weights.first, let activation = first.activation, first.inputs <= Self.largestK,
       weights.allSatisfy({ $0.activation == activation }), parts.count == weights.count
@@ -61,7 +48,7 @@ extension PackedInt8Matrix {
     let channels = weights.flatMap { weights in (0..<weights.outputs).map(weights.channel) }
     self.init(
       k: first.inputs, parts: parts, scales: channels.map(\.scale), zeroPoints: channels.map(\.zeroPoint),
-      activation: ActivationQuantization(activation))
+      activation: ActivationQuantization(activation), threads: threads)
   }
 }
 
@@ -92,17 +79,25 @@ extension DistilBERT.Weights {
     return (quantization.scales[channel], quantization.zeroPoints[channel] - shift)
   }
 
-  /// Writes the real values as `[inputs, outputs]`, with `rowStride` floats from row to row.
-  fileprivate func copyFloats(to destination: UnsafeMutablePointer<Float>, rowStride: Int) {
-    let (rows, columns) = (values.shape[0], values.shape[1])
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { row in
-      for r in 0..<rows {
-        values.copyFloats(r * columns..<(r + 1) * columns, to: row)
-        switch layout {
-        case .inputsByOutputs:
-          for c in 0..<columns { destination[r * rowStride + c] = real(row[c], output: c) }
-        case .outputsByInputs:
-          for c in 0..<columns { destination[c * rowStride + r] = real(row[c], output: r) }
+  /// The real values, column by column.
+  fileprivate var columns: FloatColumns {
+    FloatColumns(count: outputs) { columns, destination, stride in
+      // The values of one input, or of one output, lie next to each other.
+      let isByInput = layout == .inputsByOutputs
+      let (lines, rest) = isByInput ? (0..<inputs, columns) : (columns, 0..<inputs)
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: rest.count) { values in
+        for line in lines {
+          let first = line * (isByInput ? outputs : inputs) + rest.lowerBound
+          if isByInput && quantization == nil {
+            let row = UnsafeMutableBufferPointer(start: destination + line * stride, count: rest.count)
+            self.values.copyFloats(first..<first + rest.count, to: row)
+            continue
+          }
+          self.values.copyFloats(first..<first + rest.count, to: values)
+          for (place, value) in values.enumerated() {
+            let (input, output) = isByInput ? (line, place) : (place, line - columns.lowerBound)
+            destination[input * stride + output] = real(value, output: columns.lowerBound + output)
+          }
         }
       }
     }

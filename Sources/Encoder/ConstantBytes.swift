@@ -5,17 +5,24 @@ public struct ConstantBytes: @unchecked Sendable {
   // Sendable: the memory is read only from here on, and `owner` (itself `Sendable`) keeps it alive.
   private let base: UnsafeRawPointer
   private let owner: any Sendable
+  private let release: (@Sendable () -> Void)?
 
   /// The number of bytes.
   public let count: Int
 
   /// A view of `buffer`, which must stay valid and unchanged for as long as `owner` lives.
-  public init(unowned buffer: UnsafeRawBufferPointer, owner: some Sendable) {
+  ///
+  /// - Parameter release: what `releasePages` does, where the memory can be given back and had again with the same content.
+  public init(unowned buffer: UnsafeRawBufferPointer, owner: some Sendable, release: (@Sendable () -> Void)? = nil) {
     // An empty buffer may have no address; any address serves for zero bytes.
     self.base = buffer.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
     self.count = buffer.count
     self.owner = owner
+    self.release = release
   }
+
+  /// Says that the bytes will hardly be read again: those of a mapped file leave the process's memory, until they are.
+  public func releasePages() { release?() }
 
   /// A copy of an array's elements.
   public init<Element: BitwiseCopyable & Sendable>(_ array: [Element]) {

@@ -35,6 +35,18 @@ package final class FileMapping: @unchecked Sendable {
     bytes = UnsafeRawBufferPointer(start: base, count: count)
   }
 
+  /// Says that a part of the file will hardly be read again: its pages leave the process's memory. A byte of them that is read after all
+  /// is fetched from the file.
+  package func releasePages(of part: UnsafeRawBufferPointer) {
+    guard let base = part.baseAddress else { return }
+    // Whole pages only: what lies before and behind may be in use.
+    let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (UInt(bitPattern: base) + page - 1) / page * page
+    let end = (UInt(bitPattern: base) + UInt(part.count)) / page * page
+    guard start < end else { return }
+    madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED)
+  }
+
   deinit {
     if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
   }

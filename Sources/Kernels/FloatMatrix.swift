@@ -17,15 +17,23 @@ public struct FloatMatrix: Sendable {
     case packed(PackedFloatMatrix)
   }
 
-  /// `columns`: row-major `[k, n]`.
-  public init(_ columns: AlignedBuffer<Float>, k: Int, n: Int, gemm: FloatGEMM) {
-    precondition(columns.count == k * n)
+  /// Prepares a `[k, n]` matrix of parts that stand side by side, on at most `threads` threads.
+  public init(k: Int, parts: [FloatColumns], gemm: FloatGEMM, threads: Int) {
     self.k = k
+    let n = parts.reduce(0) { $0 + $1.count }
     self.n = n
     storage =
       switch gemm {
-      case .openBLAS: .plain(columns)
-      case .packed: .packed(PackedFloatMatrix(columns.pointer, k: k, n: n))
+      case .openBLAS:
+        .plain(
+          AlignedBuffer(count: k * n) { destination in
+            var first = 0
+            for part in parts {
+              part.copy(0..<part.count, to: destination + first, stride: n)
+              first += part.count
+            }
+          })
+      case .packed: .packed(PackedFloatMatrix(k: k, parts: parts, threads: threads))
       }
   }
 

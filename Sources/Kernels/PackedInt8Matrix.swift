@@ -61,13 +61,60 @@ public struct PackedInt8Matrix: Sendable {
       self.isUnsigned = isUnsigned
       self.withBytes = withBytes
     }
+
+    /// Writes some of the columns, four rows' bytes of a column after each other, with `stride` bytes from four rows to the next; rows up
+    /// to `paddedK` are zero. Gives the sum of each column.
+    fileprivate func copy(
+      _ columns: Range<Int>, k: Int, paddedK: Int, to destination: UnsafeMutableRawPointer, stride: Int,
+      sums: UnsafeMutablePointer<Int32>
+    ) {
+      withBytes { bytes in
+        guard let base = bytes.baseAddress else { return }
+        let (rowStep, columnStep) = isTransposed ? (1, k) : (count, 1)
+        let first = base.assumingMemoryBound(to: UInt8.self) + columns.lowerBound * columnStep
+        for group in 0..<paddedK / 4 {
+          let (row, target) = (group * 4, destination + group * stride)
+          let source = first + row * rowStep
+          // With the steps known, the compiler makes vectors of columns.
+          switch (row + 4 <= k, isTransposed) {
+          case (true, false): copyFour(columns.count, source, rowStep: count, columnStep: 1, to: target, sums)
+          case (true, true): copyFour(columns.count, source, rowStep: 1, columnStep: k, to: target, sums)
+          case (false, _):
+            target.initializeMemory(as: UInt32.self, repeating: 0, count: columns.count)
+            for place in 0..<max(0, k - row) {
+              for column in 0..<columns.count {
+                let byte = source[place * rowStep + column * columnStep] ^ (isUnsigned ? 0x80 : 0)
+                target.storeBytes(of: byte, toByteOffset: column * 4 + place, as: UInt8.self)
+                sums[column] += Int32(Int8(bitPattern: byte))
+              }
+            }
+          }
+        }
+      }
+    }
+
+    @inline(__always)
+    private func copyFour(
+      _ columns: Int, _ source: UnsafePointer<UInt8>, rowStep: Int, columnStep: Int, to target: UnsafeMutableRawPointer,
+      _ sums: UnsafeMutablePointer<Int32>
+    ) {
+      let flip: UInt32 = isUnsigned ? 0x8080_8080 : 0
+      for column in 0..<columns {
+        let four = source + column * columnStep
+        let low = UInt32(four[0]) | UInt32(four[rowStep]) << 8
+        let word = (low | UInt32(four[2 * rowStep]) << 16 | UInt32(four[3 * rowStep]) << 24) ^ flip
+        target.storeBytes(of: word, toByteOffset: column * 4, as: UInt32.self)
+        let signed = Int32(bitPattern: word)
+        sums[column] &+= ((signed << 24) >> 24) &+ ((signed << 16) >> 24) &+ ((signed << 8) >> 24) &+ (signed >> 24)
+      }
+    }
   }
 
-  /// Packs a `[k, n]` matrix from parts that stand side by side.
+  /// Packs a `[k, n]` matrix from parts that stand side by side, on at most `threads` threads.
   ///
   /// - Parameter scales, zeroPoints: one a column.
   public init(
-    k: Int, parts: [Columns], scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization
+    k: Int, parts: [Columns], scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization, threads: Int
   ) {
     let n = parts.reduce(0) { $0 + $1.count }
     precondition(k <= Self.largestK && scales.count == n && zeroPoints.count == n)
@@ -78,36 +125,22 @@ public struct PackedInt8Matrix: Sendable {
     self.paddedK = paddedK
     let width = Self.panelWidth
     let panelBytes = (n + width - 1) / width * width * paddedK
-    panels = AlignedBuffer(count: panelBytes) { destination in
-      destination.update(repeating: 0, count: panelBytes)
-      var first = 0
-      for part in parts {
-        part.withBytes { bytes in
-          let flip: UInt8 = part.isUnsigned ? 0x80 : 0
-          let (rowStep, columnStep) = part.isTransposed ? (1, k) : (part.count, 1)
-          for row in 0..<k {
-            for column in 0..<part.count {
-              let value = Int8(bitPattern: bytes[row * rowStep + column * columnStep] ^ flip)
-              let (panel, place) = ((first + column) / width, (first + column) % width)
-              destination[panel * width * paddedK + (row / 4 * width + place) * 4 + row % 4] = value
-            }
+    var columnSums = [Int32](repeating: 0, count: n)
+    panels = columnSums.withUnsafeMutableBufferPointer { sums in
+      AlignedBuffer(count: panelBytes) { destination in
+        parts.forEachPanel(width: width, threads: threads) { panel, part, columns, place in
+          let target = UnsafeMutableRawPointer(destination) + (panel * width * paddedK + place * 4)
+          guard let sums = sums.baseAddress else { return }
+          part.copy(columns, k: k, paddedK: paddedK, to: target, stride: width * 4, sums: sums + panel * width + place)
+        } end: { panel, used in
+          for group in 0..<paddedK / 4 where used < width {
+            (destination + ((panel * paddedK / 4 + group) * width + used) * 4).update(repeating: 0, count: (width - used) * 4)
           }
         }
-        first += part.count
       }
     }
+    sums = AlignedBuffer(count: n) { $0.update(from: columnSums, count: n) }
     self.scales = AlignedBuffer(count: n) { $0.update(from: scales, count: n) }
-    let packed = panels.pointer
-    sums = AlignedBuffer(count: n) { destination in
-      for column in 0..<n {
-        var sum: Int32 = 0
-        for group in 0..<paddedK / 4 {
-          let four = packed + column / width * width * paddedK + (group * width + column % width) * 4
-          sum += Int32(four[0]) + Int32(four[1]) + Int32(four[2]) + Int32(four[3])
-        }
-        destination[column] = sum
-      }
-    }
     self.zeroPoints =
       zeroPoints.allSatisfy { $0 == 0 } ? nil : AlignedBuffer(count: n) { $0.update(from: zeroPoints, count: n) }
   }

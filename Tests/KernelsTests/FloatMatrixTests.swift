@@ -12,8 +12,7 @@ struct FloatMatrixTests {
       let a = random.floats(rows * k, in: -1...1)
       let b = random.floats(k * n, in: -1...1)
       let bias = random.floats(n, in: -1...1)
-      let matrix = FloatMatrix(
-        AlignedBuffer(count: k * n) { $0.update(from: b, count: k * n) }, k: k, n: n, gemm: gemm)
+      let matrix = FloatMatrix(k: k, parts: parts(of: b, k: k, n: n), gemm: gemm, threads: 2)
       var result = [Float](repeating: 0, count: rows * n)
       try result.withUnsafeMutableBufferPointer {
         matrix.multiply(
@@ -46,7 +45,7 @@ struct FloatMatrixTests {
     let a = random.floats(rows * k, in: -1...1)
     let b = random.floats(k * n, in: -1...1)
     let bias = random.floats(n, in: -1...1)
-    let matrix = FloatMatrix(AlignedBuffer(count: k * n) { $0.update(from: b, count: k * n) }, k: k, n: n, gemm: .packed)
+    let matrix = FloatMatrix(k: k, parts: parts(of: b, k: k, n: n), gemm: .packed, threads: 2)
     func run(_ threads: Int) throws -> [Float] {
       var result = [Float](repeating: 0, count: rows * n)
       try result.withUnsafeMutableBufferPointer {

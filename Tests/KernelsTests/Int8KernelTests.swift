@@ -98,7 +98,7 @@ struct Int8KernelTests {
         .init(
           count: n - split, isTransposed: true, isUnsigned: true,
           withBytes: { body in right.map { UInt8(bitPattern: $0) ^ 0x80 }.withUnsafeBytes(body) }),
-      ], scales: scales, zeroPoints: zeroPoints, activation: activation)
+      ], scales: scales, zeroPoints: zeroPoints, activation: activation, threads: 2)
 
     func run(_ set: KernelSet, _ epilogue: KernelSet.Epilogue) -> [Float] {
       var result = [Float](repeating: 0, count: m * n)

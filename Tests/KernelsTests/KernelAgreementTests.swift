@@ -91,7 +91,7 @@ struct KernelAgreementTests {
       for n in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
         for k in [1, 3, 16, 47] {
           let a = random.floats(m * k, in: -1...1)
-          let b = PackedFloatMatrix(random.floats(k * n, in: -1...1), k: k, n: n)
+          let b = PackedFloatMatrix(k: k, parts: parts(of: random.floats(k * n, in: -1...1), k: k, n: n), threads: 1)
           let bias = random.floats(n, in: -1...1)
           for epilogue in [KernelSet.Epilogue.none, .bias, .biasGELU, .biasGELUTanh] {
             func run(_ set: KernelSet) -> [Float] {

@@ -60,6 +60,32 @@ struct MiniModelTests {
     }
     #expect(byteCount > 90_000_000)
   }
+
+  /// Pages of the file leave memory when they are released, and come back with what was in them.
+  @Test func releasedPagesComeBack() throws {
+    let model = try Self.model("model")
+    let words = try #require(model.graph.initializers["m.distilbert.embeddings.word_embeddings.weight"]).bytes
+    func sum() -> Int { words.withUnsafeBytes { $0.reduce(0) { $0 + Int($1) } } }
+    let expected = sum()
+    let before = try residentBytes(from: words)
+    #expect(before > words.count / 2)
+    words.releasePages()
+    #expect(try residentBytes(from: words) <= before - words.count / 2)
+    #expect(sum() == expected)
+  }
+
+  /// What is in memory of the mapping that holds some bytes.
+  private func residentBytes(from bytes: TensorBytes) throws -> Int {
+    let address = bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
+    var isInside = false
+    for line in try processFile("smaps").split(separator: "\n") {
+      let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+      if bounds.count == 2 { isInside = (bounds[0]..<bounds[1]).contains(address) }
+      guard isInside, line.hasPrefix("Rss:") else { continue }
+      return try #require(Int(line.split(separator: " ")[1])) << 10
+    }
+    throw POSIXError(.ENOENT)
+  }
   #endif
 
   private static func model(_ name: String) throws -> Model {

@@ -17,8 +17,11 @@ enum Repository {
 }
 
 /// The parts of this process's memory, one a line, with the files mapped there.
-func memoryMap() throws -> String {
+func memoryMap() throws -> String { try processFile("maps") }
+
+/// What the system tells this process of itself.
+func processFile(_ name: String) throws -> String {
   // Foundation's readers stop after a page of a file that, like this one, has no size.
-  let file = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/maps"))
+  let file = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/\(name)"))
   return String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
 }

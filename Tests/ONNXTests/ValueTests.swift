@@ -93,4 +93,12 @@ import Testing
     tensor = nil
     #expect(watched == nil)
   }
+
+  /// Bytes that are in no file cannot come back, so they stay.
+  @Test func memoryOfItsOwnIsNeverReleased() throws {
+    let values = (0..<100_000).map { Int32($0) }
+    let tensor = try Tensor(elementType: .int32, shape: [values.count], bytes: TensorBytes(values))
+    tensor.bytes.releasePages()
+    #expect(try tensor.int64s() == values.map { Int64($0) })
+  }
 }

@@ -160,6 +160,7 @@ extension Parameter {
     }
     self.init(
       shape: tensor.shape, elementType: type,
-      bytes: ConstantBytes(unowned: tensor.bytes.unmanagedBuffer, owner: tensor.bytes.owner))
+      bytes: ConstantBytes(
+        unowned: tensor.bytes.unmanagedBuffer, owner: tensor.bytes.owner, release: { [bytes = tensor.bytes] in bytes.releasePages() }))
   }
 }
