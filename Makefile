@@ -10,13 +10,14 @@ PC_NAMES = openblas libprotobuf-c
 # What runs the kernels of other processors in the tests; they are skipped where it cannot be installed.
 EMULATORS = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
-.PHONY: help run build test test-arm64 test-old-processor emulators example regenerate-onnx-proto packages clean
+.PHONY: help run build dist test test-arm64 test-old-processor emulators example regenerate-onnx-proto packages clean
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
 	@echo "make test   build and run all tests"
 	@echo "make build  build the command: $$($(SWIFT) build -c release --show-bin-path 2>/dev/null)/spanqa"
-	@echo "make clean  remove the build folder"
+	@echo "make dist   build dist/spanqa: one file to copy, which needs OpenBLAS and protobuf-c but no Swift"
+	@echo "make clean  remove the build folders"
 
 run: build
 	@echo
@@ -30,6 +31,14 @@ QUESTION = Which country contains most of the rainforest?
 
 build: packages
 	$(SWIFT) build -c release --product spanqa
+
+# One stripped command with Swift's libraries and the embedded model in it. Where it goes it needs libopenblas0 and libprotobuf-c1.
+dist: packages
+	$(SWIFT) build -c release --product spanqa --static-swift-stdlib --scratch-path .build/dist
+	mkdir -p dist
+	strip -o dist/spanqa "$$($(SWIFT) build -c release --static-swift-stdlib --scratch-path .build/dist --show-bin-path)/spanqa"
+	@if ldd dist/spanqa | grep -iE 'swift|foundation|icu'; then echo "make: dist/spanqa needs libraries of Swift's" >&2; exit 1; fi
+	@ls -l dist/spanqa
 
 test: packages
 	$(SWIFT) test $(TEST_FLAGS)
@@ -71,4 +80,4 @@ regenerate-onnx-proto:
 	Sources/CONNXProto/regenerate.sh
 
 clean:
-	rm -rf .build Tests/Example/.build
+	rm -rf .build dist Tests/Example/.build Benchmarks/.build

@@ -16,14 +16,33 @@ let package = Package(
     .executableTarget(
       name: "TokenizerBenchmark",
       dependencies: [.product(name: "SpanQAInternals", package: "SpanQA")]),
+    // Loading, reading, tokenising, decoding: what surrounds the encoder.
+    .executableTarget(
+      name: "PartsBenchmark",
+      dependencies: [
+        "BenchmarkSupport",
+        .product(name: "SpanQAInternals", package: "SpanQA"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     // Matrix products by shape, beside what the processor's arithmetic can do at most.
     .executableTarget(
       name: "KernelBenchmark",
       dependencies: [
-        "CPeak",
+        "BenchmarkSupport",
         .product(name: "SpanQAInternals", package: "SpanQA"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // From the triple loop to the shipped kernel, step by step (docs/gemm-steps.md).
+    .executableTarget(
+      name: "GEMMSteps",
+      dependencies: [
+        "BenchmarkSupport", "CGEMMSteps",
+        .product(name: "SpanQAInternals", package: "SpanQA"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .target(name: "CGEMMSteps"),
+    // What the processor's arithmetic can do at most, and numbers to multiply.
+    .target(name: "BenchmarkSupport", dependencies: ["CPeak", .product(name: "SpanQAInternals", package: "SpanQA")]),
     .target(name: "CPeak"),
   ],
   swiftLanguageModes: [.v6]

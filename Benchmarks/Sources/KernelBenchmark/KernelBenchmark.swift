@@ -1,5 +1,5 @@
 import ArgumentParser
-import CPeak
+import BenchmarkSupport
 import Kernels
 
 #if canImport(FoundationEssentials)
@@ -19,15 +19,11 @@ struct KernelBenchmark: ParsableCommand {
       take turns, and the share is the median of their ratios, so that what else the machine does falls on both.
       """)
 
-  enum Number: String, CaseIterable, ExpressibleByArgument {
-    case int8, float32
-  }
-
   @Option(help: ArgumentHelp("Lines of M K N; by default this package's products.txt.", valueName: "file"))
   var products: String?
 
   @Option(help: "The numbers that are multiplied: int8 or float32.")
-  var numbers = Number.int8
+  var numbers = Numbers.int8
 
   @Option(help: "On how many threads.")
   var threads = 1
@@ -108,6 +104,8 @@ struct Row: Encodable {
   }
 }
 
+extension Numbers: ExpressibleByArgument {}
+
 /// A product with random numbers, as a linear layer calls it.
 final class Product {
   private let shape: Shape
@@ -125,7 +123,7 @@ final class Product {
     case float32(FloatMatrix)
   }
 
-  init(_ shape: Shape, numbers: KernelBenchmark.Number, copies: Int, kernels: KernelSet, threads: Int) {
+  init(_ shape: Shape, numbers: Numbers, copies: Int, kernels: KernelSet, threads: Int) {
     self.shape = shape
     self.kernels = kernels
     self.threads = threads
@@ -143,11 +141,12 @@ final class Product {
         .int8(
           PackedInt8Matrix(
             k: shape.k, parts: [columns], scales: Array(repeating: 0.01, count: shape.n),
-            zeroPoints: Array(repeating: 0, count: shape.n), activation: .dynamic))
+            zeroPoints: Array(repeating: 0, count: shape.n), activation: .dynamic, threads: threads))
       }
     case .float32:
       let columns = random(shape.k * shape.n)
-      matrices = (0..<copies).map { _ in .float32(FloatMatrix(columns, k: shape.k, n: shape.n, gemm: .packed)) }
+      matrices = (0..<copies).map { _ in .float32(
+          FloatMatrix(k: shape.k, parts: [FloatColumns(columns, k: shape.k, count: shape.n)], gemm: .packed, threads: threads)) }
     }
     result = .allocate(capacity: shape.m * shape.n)
     let count = PackedInt8Matrix.quantizedFloatCount(rows: shape.m, k: shape.k)
@@ -178,55 +177,8 @@ final class Product {
   }
 }
 
-/// What the threads do at most.
-struct Peak {
-  let name: String
-  private let loop: @Sendable (Int) -> Double
-  private let threads: Int
-
-  init(_ numbers: KernelBenchmark.Number, kernels: KernelSet.Name, threads: Int) {
-    self.threads = threads
-    switch (numbers, kernels) {
-    case (.int8, .amx): (name, loop) = ("AMX", peak_int8_amx)
-    case (.int8, .avx512vnni): (name, loop) = ("AVX-512 VNNI", peak_int8_avx512vnni)
-    case (.float32, .amx), (.float32, .avx512), (.float32, .avx512vnni): (name, loop) = ("AVX-512", peak_f32_avx512)
-    default: (name, loop) = ("AVX2 FMA in float32", peak_f32_avx2)
-    }
-  }
-
-  func operationsPerSecond(for duration: Double) -> Double {
-    let rounds = 200
-    let clock = ContinuousClock()
-    let (loop, start) = (loop, clock.now)
-    let done = (0..<threads).map { _ in Counter() }
-    ThreadPool.shared.run(tasks: threads, threads: threads) { thread in
-      while clock.now - start < .seconds(duration) { done[thread].operations += loop(rounds) }
-    }
-    return done.reduce(0) { $0 + $1.operations } / ((clock.now - start) / .seconds(1))
-  }
-
-  /// One a thread, each on lines of its own.
-  private final class Counter {
-    var operations = 0.0
-  }
-}
-
-extension [Double] {
-  var median: Double { sorted()[count / 2] }
-}
-
 extension Double {
   fileprivate func rounded(to digits: Int) -> String {
     digits == 0 ? "\(Int(self.rounded()))" : "\((self * 10).rounded() / 10)"
-  }
-}
-
-/// Numbers that look random, quickly and the same in every run (Knuth's MMIX constants).
-struct Generator: RandomNumberGenerator {
-  private var state: UInt64 = 1
-
-  mutating func next() -> UInt64 {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return state ^ state >> 32
   }
 }

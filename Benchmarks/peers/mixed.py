@@ -1,0 +1,78 @@
+"""32 real windows of SQuAD's dev set, of their true lengths: SpanQA takes them as they are, a peer in batches, padded in the order in which
+the windows come or sorted by length first.
+
+    python Benchmarks/peers/mixed.py --models FOLDER --dataset dev-v1.1.json --tokenizer FOLDER [--threads 2] [--rounds 7] [--json FILE]
+
+Needs what executors.py needs, and tokenizers; --tokenizer names a folder with tokenizer.json. Every peer is tried with several batch sizes
+first, and its fastest is timed; sorted, a batch of one window has no padding at all.
+"""
+import argparse
+import json
+import pathlib
+
+import engines
+import models
+
+SIZES = [1, 2, 4, 8, 16, 32]
+
+
+def window_lengths(dataset, tokenizer, count, length=384, stride=128):
+    """The lengths in tokens of windows from all over the dataset, in its order."""
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(length, stride=stride, strategy="only_second")
+    pairs = [(qa["question"], paragraph["context"]) for article in json.loads(dataset.read_text())["data"]
+             for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+    lengths = []
+    for pair in pairs[::len(pairs) // count]:
+        first = tokenizer.encode(*pair)
+        lengths += [len(encoding.ids) for encoding in [first] + first.overflowing]
+    return lengths[:count]
+
+
+def batches(lengths, size):
+    return [lengths[first:first + size] for first in range(0, len(lengths), size)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    engines.options(parser)
+    parser.add_argument("--dataset", type=pathlib.Path, required=True)
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
+    parser.add_argument("--windows", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each engine in each round")
+    arguments = parser.parse_args()
+
+    models.make(arguments.models)
+    lengths = window_lengths(arguments.dataset, arguments.tokenizer, arguments.windows)
+    tokens = sum(lengths)
+    print(f"{len(lengths)} windows of {min(lengths)} to {max(lengths)} tokens, {tokens} in all")
+    names = arguments.engines.split(",")
+    figures = []
+    for precision in arguments.precision.split(","):
+        running = engines.start(names, precision, arguments.threads, arguments.models, arguments.spanqa, batches(sorted(lengths), 8))
+        print(f"\n{precision}, {arguments.threads} threads: median ms for all windows (times SpanQA's; least to most). Forms: "
+              + ", ".join(f"{engine.name} {engine.form}" for engine in running.values()) + "\n")
+        rows = []
+        for order, windows in [("padded", lengths), ("sorted by length", sorted(lengths, reverse=True))]:
+            # SpanQA has no padding to save.
+            size = {"spanqa": len(lengths)}
+            for name, engine in running.items():
+                if name not in size:
+                    size[name] = min(SIZES if order != "padded" else SIZES[1:], key=lambda size: engine.time(batches(windows, size), 0.1))
+            rounds = [{name: engine.time(batches(lengths if name == "spanqa" else windows, size[name]), arguments.seconds)
+                       for name, engine in running.items()} for _ in range(arguments.rounds)]
+            figures.append({"precision": precision, "threads": arguments.threads, "workload": f"mixed, {order}", "rounds": rounds,
+                            "lengths": lengths, "batch": size, "forms": {engine.name: engine.form for engine in running.values()}})
+            rows.append([order] + [engines.cell(rounds, name) + ("" if name == "spanqa" else f" by {size[name]}") for name in names])
+        print(engines.table(["batches"] + [engines.TITLES[name] for name in names], rows), flush=True)
+        for engine in running.values():
+            engine.close()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
