@@ -4,40 +4,75 @@
 /// Added to a float of magnitude below 2²², 1.5 · 2²³ leaves the nearest whole number, ties to even, in the low bits.
 #define ROUNDER 0x1.8p+23f
 
-/// 2ʸ for −126 ≤ y ≤ 126: a whole power and a polynomial for the rest, |r| ≤ 1/2.
-INLINE v16 exp2_16(v16 y) {
-  const v16 shifted = y + splat(ROUNDER);
-  const v16 r = y - (shifted - splat(ROUNDER));
-  v16 p = splat(0x1.5bb9e4p-10f);
-  p = fma16(p, r, splat(0x1.3ceab4p-7f));
-  p = fma16(p, r, splat(0x1.c6b754p-5f));
-  p = fma16(p, r, splat(0x1.ebf9bcp-3f));
-  p = fma16(p, r, splat(0x1.62e42ap-1f));
-  p = fma16(p, r, splat(1.0f));
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
+
+// Functions that end in _each take `n` vectors together, step by step: their steps depend on each other, and the processor looks ahead by a
+// few vectors' steps only. With `n` a constant everything stays in registers.
+
+/// y = 2ʸ for −126 ≤ y ≤ 126: a whole power and a polynomial for the rest, |r| ≤ 1/2.
+INLINE void exp2_each(v16 *y, const size_t n) {
+  v16 shifted[n], r[n], p[n];
+  EACH(i, n) shifted[i] = y[i] + splat(ROUNDER);
+  EACH(i, n) r[i] = y[i] - (shifted[i] - splat(ROUNDER));
+  EACH(i, n) p[i] = fma16(splat(0x1.5bb9e4p-10f), r[i], splat(0x1.3ceab4p-7f));
+  EACH(i, n) p[i] = fma16(p[i], r[i], splat(0x1.c6b754p-5f));
+  EACH(i, n) p[i] = fma16(p[i], r[i], splat(0x1.ebf9bcp-3f));
+  EACH(i, n) p[i] = fma16(p[i], r[i], splat(0x1.62e42ap-1f));
+  EACH(i, n) p[i] = fma16(p[i], r[i], splat(1.0f));
   // The low bits of `shifted` move into the exponent; what else it holds is shifted out.
-  return (v16)((v16i)p + ((v16i)shifted << 23));
+  EACH(i, n) y[i] = (v16)((v16i)p[i] + ((v16i)shifted[i] << 23));
 }
 
-/// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), with Φ(−t) = 2^−P(t). Φ(−8) is below 10⁻¹⁵.
-INLINE v16 gelu16(v16 x) {
-  const v16 t = min16((v16)((v16i)x & splat_i(INT32_MAX)), splat(8.0f));
-  v16 p = splat(0x1.a5d72ap-22f);
-  p = fma16(p, t, splat(-0x1.05c610p-17f));
-  p = fma16(p, t, splat(0x1.0e2a5cp-14f));
-  p = fma16(p, t, splat(-0x1.06d9acp-12f));
-  p = fma16(p, t, splat(-0x1.883d98p-15f));
-  p = fma16(p, t, splat(0x1.ca8dd4p-8f));
-  p = fma16(p, t, splat(-0x1.adddfap-5f));
-  p = fma16(p, t, splat(-0x1.d63b16p-2f));
-  p = fma16(p, t, splat(-0x1.26aedap+0f));
-  p = fma16(p, t, splat(-1.0f));
+INLINE v16 exp2_16(v16 y) {
+  exp2_each(&y, 1);
+  return y;
+}
+
+/// p = Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
+INLINE void normal_tail_each(const v16 *t, v16 *p, const size_t n) {
+  EACH(i, n) p[i] = fma16(splat(0x1.a5d72ap-22f), t[i], splat(-0x1.05c610p-17f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(0x1.0e2a5cp-14f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.06d9acp-12f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.883d98p-15f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(0x1.ca8dd4p-8f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.adddfap-5f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.d63b16p-2f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.26aedap+0f));
+  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-1.0f));
+  exp2_each(p, n);
+}
+
+/// x = x · Φ(x) = max(x, 0) − |x| · Φ(−|x|)
+INLINE void gelu_each(v16 *x, const size_t n) {
+  v16 t[n], p[n];
+  EACH(i, n) t[i] = min16((v16)((v16i)x[i] & splat_i(INT32_MAX)), splat(8.0f));
+  normal_tail_each(t, p, n);
   // In this order the maximum is not a number where x is not.
-  return fma16(-t, exp2_16(p), max16(splat(0), x));
+  EACH(i, n) x[i] = fma16(-t[i], p[i], max16(splat(0), x[i]));
 }
 
-/// x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), with (1 + tanh u)/2 = 1 / (1 + exp(−2u))
-INLINE v16 gelu_tanh16(v16 x) {
+INLINE v16 gelu16(v16 x) {
+  gelu_each(&x, 1);
+  return x;
+}
+
+/// x = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), with (1 + tanh u)/2 = 1 / (1 + exp(−2u))
+INLINE void gelu_tanh_each(v16 *x, const size_t n) {
+  v16 y[n];
   // √(2/π) · −2 · log₂ e
-  const v16 y = fma16(x * x * x, splat(0x1.6e4e26p-5f), x) * splat(-0x1.26aec2p+1f);
-  return x / (splat(1.0f) + exp2_16(max16(min16(y, splat(126.0f)), splat(-126.0f))));
+  EACH(i, n) y[i] = fma16(x[i] * x[i] * x[i], splat(0x1.6e4e26p-5f), x[i]) * splat(-0x1.26aec2p+1f);
+  EACH(i, n) y[i] = max16(min16(y[i], splat(126.0f)), splat(-126.0f));
+  exp2_each(y, n);
+  EACH(i, n) x[i] = x[i] / (splat(1.0f) + y[i]);
+}
+
+INLINE v16 gelu_tanh16(v16 x) {
+  gelu_tanh_each(&x, 1);
+  return x;
+}
+
+/// x = the epilogue's function of it; the bias is in it already.
+INLINE void activate_each(v16 *x, const size_t n, const sq_epilogue epilogue) {
+  if (epilogue == SQ_EPILOGUE_BIAS_GELU) gelu_each(x, n);
+  if (epilogue == SQ_EPILOGUE_BIAS_GELU_TANH) gelu_tanh_each(x, n);
 }

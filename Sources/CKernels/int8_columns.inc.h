@@ -4,29 +4,49 @@
 #define SQ_INT8_SHIFT 0
 #endif
 
+/// What finishes `count` ≤ 16 columns.
+typedef struct {
+  v16i offset, zero_point;
+  v16 scale, bias;
+} finishing;
+
+/// Finishes those columns of `n` rows of sums, `stride` apart.
+INLINE void finish_rows(const int32_t *sums, size_t stride, const size_t n, const float *row_scales, const int32_t *row_sums,
+                        const finishing by, const size_t count, const int has_zero_points, const sq_epilogue epilogue, float *c,
+                        size_t ldc) {
+  v16 y[n];
+  EACH(i, n) {
+    v16i sum;
+    memcpy(&sum, sums + i * stride, sizeof sum);
+    sum = sum - by.offset;
+    if (has_zero_points) sum = sum - by.zero_point * row_sums[i];
+    y[i] = fma16(__builtin_convertvector(sum, v16), by.scale * splat(row_scales[i]), by.bias);
+  }
+  activate_each(y, n, epilogue);
+  EACH(i, n) {
+    if (count == LANES) store16(c + i * ldc, y[i]);
+    else store_part(c + i * ldc, count, y[i]);
+  }
+}
+
 /// Finishes `rows` × `count` ≤ 16 sums, `stride` apart, of the columns from `first` on. What is constant in the caller costs nothing in the
 /// loop.
 INLINE void finish_columns(const int32_t *sums, size_t stride, size_t rows, const float *row_scales,
                            const int32_t *row_sums, const sq_int8_columns *columns, size_t first, const size_t count,
                            const int has_zero_points, const sq_epilogue epilogue, float *c, size_t ldc) {
-  v16i offset = splat_i(0), zero_point = splat_i(0);
-  v16 scale = splat(0), bias = splat(0);
-  memcpy(&offset, columns->sums + first, count * sizeof(int32_t));
-  offset = offset * (columns->stored_zero - SQ_INT8_SHIFT);
-  memcpy(&scale, columns->scales + first, count * sizeof(float));
-  memcpy(&bias, columns->bias + first, count * sizeof(float));
-  if (has_zero_points) memcpy(&zero_point, columns->zero_points + first, count * sizeof(int32_t));
-  for (size_t i = 0; i < rows; i++) {
-    v16i sum;
-    memcpy(&sum, sums + i * stride, sizeof sum);
-    sum = sum - offset;
-    if (has_zero_points) sum = sum - zero_point * row_sums[i];
-    v16 y = fma16(__builtin_convertvector(sum, v16), scale * splat(row_scales[i]), bias);
-    if (epilogue == SQ_EPILOGUE_BIAS_GELU) y = gelu16(y);
-    if (epilogue == SQ_EPILOGUE_BIAS_GELU_TANH) y = gelu_tanh16(y);
-    if (count == LANES) store16(c + i * ldc + first, y);
-    else store_part(c + i * ldc + first, count, y);
-  }
+  finishing by = {0};
+  memcpy(&by.offset, columns->sums + first, count * sizeof(int32_t));
+  by.offset = by.offset * (columns->stored_zero - SQ_INT8_SHIFT);
+  memcpy(&by.scale, columns->scales + first, count * sizeof(float));
+  memcpy(&by.bias, columns->bias + first, count * sizeof(float));
+  if (has_zero_points) memcpy(&by.zero_point, columns->zero_points + first, count * sizeof(int32_t));
+#define SQ_FINISH(n)                                                                                                        \
+  finish_rows(sums + i * stride, stride, n, row_scales + i, row_sums + i, by, count, has_zero_points, epilogue, c + i * ldc + first, \
+              ldc)
+  size_t i = 0;
+  for (; i + SQ_ABREAST <= rows; i += SQ_ABREAST) SQ_FINISH(SQ_ABREAST);
+  for (; i < rows; i++) SQ_FINISH(1);
+#undef SQ_FINISH
 }
 
 /// The same for any number of columns; the sums have room for whole vectors.

@@ -60,30 +60,41 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-/// 2^((x − largest) · factor), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
-INLINE v16 softmax16(v16 x, v16 largest, v16 factor) {
-  return exp2_16(max16((x - largest) * factor, splat(-126.0f)));
+/// x = 2^((x − largest) · factor), of `n` vectors, where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
+INLINE void softmax_each(v16 *x, const size_t n, v16 largest, v16 factor) {
+  EACH(i, n) x[i] = max16((x[i] - largest) * factor, splat(-126.0f));
+  exp2_each(x, n);
 }
 
 float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
-  const size_t whole = n / LANES * LANES, rest = n - whole;
+  const size_t whole = n / LANES * LANES, rest = n - whole, abreast = whole / (SQ_ABREAST * LANES) * (SQ_ABREAST * LANES);
   v16 most = splat(-__builtin_inff());
   for (size_t i = 0; i < whole; i += LANES) most = max16(load16(row + i), most);
   if (rest) most = max16(load_part(row + whole, rest, -__builtin_inff()), most);
   const float log2_e = 0x1.715476p+0f;
   const v16 largest = splat(largest16(most)), factor = splat(scale * log2_e);
 
-  v16 sum = splat(0);
-  for (size_t i = 0; i < whole; i += LANES) {
-    const v16 e = softmax16(load16(row + i), largest, factor);
-    store16(row + i, e);
-    sum = sum + e;
+  v16 sum = splat(0), e[SQ_ABREAST];
+  for (size_t i = 0; i < abreast; i += SQ_ABREAST * LANES) {
+    EACH(j, SQ_ABREAST) e[j] = load16(row + i + j * LANES);
+    softmax_each(e, SQ_ABREAST, largest, factor);
+    EACH(j, SQ_ABREAST) {
+      store16(row + i + j * LANES, e[j]);
+      sum = sum + e[j];
+    }
+  }
+  for (size_t i = abreast; i < whole; i += LANES) {
+    e[0] = load16(row + i);
+    softmax_each(e, 1, largest, factor);
+    store16(row + i, e[0]);
+    sum = sum + e[0];
   }
   if (rest) {
     // Lanes beyond the row hold −∞: what they add is lost beside 1.
-    const v16 e = softmax16(load_part(row + whole, rest, -__builtin_inff()), largest, factor);
-    store_part(row + whole, rest, e);
-    sum = sum + e;
+    e[0] = load_part(row + whole, rest, -__builtin_inff());
+    softmax_each(e, 1, largest, factor);
+    store_part(row + whole, rest, e[0]);
+    sum = sum + e[0];
   }
   return sum16(sum);
 }

@@ -11,6 +11,8 @@
 #include <immintrin.h>
 
 #define SQ_ISA amx
+#define SQ_MASKED_MOVES
+#define SQ_ABREAST 3
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"

@@ -8,6 +8,8 @@
 #include "CKernels.h"
 
 #define SQ_ISA avx512vnni
+#define SQ_MASKED_MOVES
+#define SQ_ABREAST 3
 #define SQ_INT8_ROWS 6
 #define SQ_INT8_VECTORS 4
 #include "symbols.inc.h"

@@ -20,3 +20,8 @@
 #define SQ_EACH_TO_6(X) SQ_EACH_TO_4(X) X(5) X(6)
 #define SQ_EACH_TO_8(X) SQ_EACH_TO_6(X) X(7) X(8)
 #define SQ_EACH_TO_12(X) SQ_EACH_TO_8(X) X(9) X(10) X(11) X(12)
+
+// How many vectors elementary functions take together (`_each`), where they have the choice.
+#ifndef SQ_ABREAST
+#define SQ_ABREAST 1
+#endif

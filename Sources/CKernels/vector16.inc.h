@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef SQ_MASKED_MOVES
+#include <immintrin.h>
+#endif
+
 typedef float v16 __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 
@@ -28,14 +32,38 @@ INLINE v16 load16(const float *p) {
 
 INLINE void store16(float *p, v16 x) { memcpy(p, &x, sizeof x); }
 
-/// The first `n` < 16 floats at `p`; the other lanes hold `fill`.
+/// The first `n` < 16 floats at `p`; the other lanes hold `fill`. Nothing beyond them is touched.
 INLINE v16 load_part(const float *p, size_t n, float fill) {
+#ifdef SQ_MASKED_MOVES
+  return (v16)_mm512_mask_loadu_ps((__m512)splat(fill), (__mmask16)((1u << n) - 1), p);
+#else
   v16 x = splat(fill);
   memcpy(&x, p, n * sizeof *p);
   return x;
+#endif
 }
 
-INLINE void store_part(float *p, size_t n, v16 x) { memcpy(p, &x, n * sizeof *p); }
+INLINE void store_part(float *p, size_t n, v16 x) {
+#ifdef SQ_MASKED_MOVES
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#else
+  memcpy(p, &x, n * sizeof *p);
+#endif
+}
+
+/// x as 16 rows of 16, turned over. Four times the first half of the rows is interleaved with the second.
+INLINE void transpose16(v16 *x) {
+  for (int round = 0; round < 4; round++) {
+    v16 y[LANES];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES / 2; i++) {
+      y[2 * i] = __builtin_shufflevector(x[i], x[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) x[i] = y[i];
+  }
+}
 
 /// Sum of the lanes, in halves: lane i and lane i + 8, then i + 4, i + 2, i + 1.
 INLINE float sum16(v16 x) {

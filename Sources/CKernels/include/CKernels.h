@@ -112,8 +112,8 @@ const char *sq_kernel_name(size_t i);
 
 /// How many floats of scratch f32_attention needs.
 static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
-  const size_t padded_n = sq_padded(n, SQ_F32_PANEL), padded_head = sq_padded(head_size, SQ_F32_PANEL);
-  return padded_n * head_size + n * padded_head + SQ_QUERY_BLOCK * padded_n;
+  const size_t padded_n = sq_padded(n, SQ_F32_PANEL);
+  return padded_n * head_size + SQ_QUERY_BLOCK * padded_n + n * sq_padded(head_size, 16);
 }
 
 /// The processor's features that kernel sets ask for, with the operating system's support for the registers.
