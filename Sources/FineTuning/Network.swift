@@ -1,5 +1,6 @@
 import Encoder
 import Kernels
+import Observation
 
 /// A DistilBERT with its question-answering head, forwards and backwards.
 ///
@@ -7,6 +8,9 @@ import Kernels
 public final class Network {
   public let table: ParameterTable
   public let recomputes: Bool
+  /// What watches the passes: their parts, the hidden states, the logits, and the gradients of both, by the names in `docs/inside.md`.
+  /// Nothing is spent without one.
+  public var observer: Observer?
   private let computer: Computer
   private let embeddings: EmbeddingLayer
   private let embeddingNorm: NormLayer
@@ -50,7 +54,9 @@ public final class Network {
   ) throws(BatchError) -> Double {
     let context = try self.context(batch, parameters, DropoutPlan(probabilities: dropout, seed: seed, step: step))
     let logits = forward(in: context)
-    let value = loss.lossAndGradient(logits, batch: batch, counts: counts)
+    // The gradient takes the logits' place.
+    var value = 0.0
+    self.step("loss", tensor: "logits.gradient", result: logits) { value = loss.lossAndGradient(logits, batch: batch, counts: counts) }
     backward(logits, gradients: gradients, in: context)
     return value
   }
@@ -60,18 +66,24 @@ public final class Network {
   private func forward(in context: EncoderLayer.Context) -> Matrix {
     let (activations, parameters, tokens) = (context.activations, context.parameters, context.batch.tokenCount)
     let x = activations.scratch(0, tokens: tokens)
-    let embedded = activations.embedded(tokens: tokens)
-    embeddings.forward(context.batch, into: embedded, parameters: parameters)
-    embeddingNorm.normalize(embedded, factors: activations.embeddingFactors, parameters: parameters)
-    embeddingNorm.scale(embedded, into: x, parameters: parameters)
-    context.dropout.embeddings?.apply(x, batch: context.batch, computer: computer)
+    step("embeddings", result: x) {
+      let embedded = activations.embedded(tokens: tokens)
+      embeddings.forward(context.batch, into: embedded, parameters: parameters)
+      embeddingNorm.normalize(embedded, factors: activations.embeddingFactors, parameters: parameters)
+      embeddingNorm.scale(embedded, into: x, parameters: parameters)
+      context.dropout.embeddings?.apply(x, batch: context.batch, computer: computer)
+    }
     for layer in layers {
       if recomputes { activations.input(layer.index, tokens: tokens).start.update(from: x.start, count: tokens * x.columns) }
-      layer.forward(x, in: context)
+      step("layer.\(layer.index)", layer: layer.index, tensor: "layer.\(layer.index).output", result: x) {
+        layer.forward(x, in: context)
+      }
     }
-    context.dropout.head?.apply(x, batch: context.batch, computer: computer)
     let logits = activations.logits(tokens: tokens)
-    head.forward(x, into: logits, parameters: parameters)
+    step("head", tensor: "logits", result: logits) {
+      context.dropout.head?.apply(x, batch: context.batch, computer: computer)
+      head.forward(x, into: logits, parameters: parameters)
+    }
     return logits
   }
 
@@ -83,24 +95,62 @@ public final class Network {
 
     // The forward pass has left the head's input in `x`.
     let isLayerNeeded = gradients.isNeeded(upToDepth: layers.count)
-    head.backward(dLogits, x: x, into: isLayerNeeded ? gradient : nil, parameters: parameters, gradients: gradients)
+    step("head.backward", tensor: gradientName(ofLayer: layers.count - 1), result: isLayerNeeded ? gradient : nil) {
+      head.backward(dLogits, x: x, into: isLayerNeeded ? gradient : nil, parameters: parameters, gradients: gradients)
+      if isLayerNeeded { context.dropout.head?.apply(gradient, batch: context.batch, computer: computer) }
+    }
     guard isLayerNeeded else { return }
-    context.dropout.head?.apply(gradient, batch: context.batch, computer: computer)
 
     for layer in layers.reversed() {
       guard gradients.isNeeded(upToDepth: layer.index + 1) else { return }
-      makeInput(of: layer, in: x, context: context)
-      layer.backward(
-        gradient, x: x, gradients: gradients, isInputNeeded: gradients.isNeeded(upToDepth: layer.index), in: context)
+      let isInputNeeded = gradients.isNeeded(upToDepth: layer.index)
+      step(
+        "layer.\(layer.index).backward", layer: layer.index, tensor: gradientName(ofLayer: layer.index - 1),
+        result: isInputNeeded ? gradient : nil
+      ) {
+        makeInput(of: layer, in: x, context: context)
+        layer.backward(gradient, x: x, gradients: gradients, isInputNeeded: isInputNeeded, in: context)
+      }
     }
 
     guard gradients.isNeeded(upToDepth: 0) else { return }
-    context.dropout.embeddings?.apply(gradient, batch: context.batch, computer: computer)
-    embeddingNorm.backward(
-      gradient, normalized: activations.embedded(tokens: tokens), factors: activations.embeddingFactors,
-      parameters: parameters, gradients: gradients)
-    embeddings.backward(gradient, batch: context.batch, gradients: gradients)
+    step("embeddings.backward", result: nil) {
+      context.dropout.embeddings?.apply(gradient, batch: context.batch, computer: computer)
+      embeddingNorm.backward(
+        gradient, normalized: activations.embedded(tokens: tokens), factors: activations.embeddingFactors,
+        parameters: parameters, gradients: gradients)
+      embeddings.backward(gradient, batch: context.batch, gradients: gradients)
+    }
   }
+
+  /// Runs a part of a pass, and tells the observer.
+  ///
+  /// - Parameters:
+  ///   - tensor: what the result is called; like the part, where that is `nil`.
+  ///   - result: what the part leaves behind; `nil` where it is gradients alone.
+  @inline(__always)
+  private func step(
+    _ name: @autoclosure () -> String, layer: Int? = nil, tensor: @autoclosure () -> String? = nil, result: Matrix?, _ body: () -> Void
+  ) {
+    guard let observer else { return body() }
+    let began = ContinuousClock.now
+    body()
+    let ended = ContinuousClock.now
+    let (name, shape) = (name(), result.map { [$0.rows, $0.columns] } ?? [])
+    observer.observe(
+      ObservedOperation(
+        name: name, layer: layer, inputs: [], output: shape, kernels: ["OpenBLAS sgemm", computer.kernels.name.rawValue],
+        start: began - observer.origin, duration: ended - began))
+    let tensor = tensor() ?? name
+    if let result, observer.wants(tensor) {
+      observer.observe(
+        ObservedTensor(
+          name: tensor, shape: shape, values: Array(UnsafeBufferPointer(start: result.start, count: result.rows * result.columns))))
+    }
+  }
+
+  /// The gradient of a layer's output; of the embeddings before the first.
+  private func gradientName(ofLayer index: Int) -> String { index < 0 ? "embeddings.gradient" : "layer.\(index).output.gradient" }
 
   /// x = the layer's input, from what the forward pass kept; with recomputation the layer's activations too.
   private func makeInput(of layer: EncoderLayer, in x: Matrix, context: EncoderLayer.Context) {

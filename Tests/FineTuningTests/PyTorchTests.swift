@@ -1,3 +1,4 @@
+import Observation
 import Testing
 
 @testable import FineTuning
@@ -34,6 +35,40 @@ import Testing
     }
     print("gradients: \(compared) tensors compared with PyTorch, largest relative error \(largest)")
     #expect(compared == 4 + 2 * 16 + 2 - 4)
+  }
+
+  @Test func anObserverSeesThePassAndChangesNothing() throws {
+    let golden = try TrainingGolden()
+    let parameters = golden.parameters()
+    let (batch, counts) = golden.batch(0)
+    let network = try Network(parameters.table)
+    let (plain, watched) = (Gradients(table: parameters.table), Gradients(table: parameters.table))
+    let loss = try network.addGradients(of: batch, counts: counts, parameters: parameters, to: plain)
+    var operations: [ObservedOperation] = []
+    var tensors: [String: ObservedTensor] = [:]
+    network.observer = Observer(
+      selecting: { _ in true }, tensor: { tensors[$0.name] = $0 }, operation: { operations.append($0) })
+    #expect(try network.addGradients(of: batch, counts: counts, parameters: parameters, to: watched) == loss)
+    for entry in parameters.table.entries { #expect(watched[entry.name] == plain[entry.name], "\(entry.name)") }
+    #expect(
+      operations.map(\.name) == [
+        "embeddings", "layer.0", "layer.1", "head", "loss", "head.backward", "layer.1.backward", "layer.0.backward", "embeddings.backward",
+      ])
+    #expect(zip(operations, operations.dropFirst()).allSatisfy { $0.start + $0.duration <= $1.start })
+    #expect(
+      Set(tensors.keys) == [
+        "embeddings", "layer.0.output", "layer.1.output", "logits", "logits.gradient", "layer.1.output.gradient",
+        "layer.0.output.gradient", "embeddings.gradient",
+      ])
+    network.observer = nil
+    #expect(tensors["logits"]?.values == (try network.logits(batch, parameters: parameters)))
+    // The head's bias has the sum of the logits' gradient for its own.
+    let gradient = try #require(tensors["logits.gradient"]?.values)
+    let bias = try #require(plain["qa_outputs.bias"])
+    for column in 0..<2 {
+      let sum = stride(from: column, to: gradient.count, by: 2).reduce(Float(0)) { $0 + gradient[$1] }
+      #expect(abs(sum - bias[column]) < 1e-6)
+    }
   }
 
   @Test func twentyStepsOfAdamWAreThoseOfPyTorch() throws {
