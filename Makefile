@@ -9,8 +9,10 @@ PACKAGES = libopenblas-dev libprotobuf-c-dev pkg-config
 PC_NAMES = openblas libprotobuf-c
 # What runs the kernels of other processors in the tests; they are skipped where it cannot be installed.
 EMULATORS = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+# What opens the page of spanqa inspect in the tests; they are skipped where it cannot be installed.
+BROWSER = chromium fonts-dejavu-core
 
-.PHONY: help run build dist test test-arm64 test-old-processor emulators example regenerate-onnx-proto packages clean
+.PHONY: help run build dist test test-arm64 test-old-processor emulators browser example regenerate-onnx-proto packages clean
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
@@ -40,7 +42,7 @@ dist: packages
 	@if ldd dist/spanqa | grep -iE 'swift|foundation|icu'; then echo "make: dist/spanqa needs libraries of Swift's" >&2; exit 1; fi
 	@ls -l dist/spanqa
 
-test: packages
+test: packages browser
 	$(SWIFT) test $(TEST_FLAGS)
 	$(MAKE) test-arm64 test-old-processor
 	$(MAKE) example
@@ -53,18 +55,27 @@ test-arm64: emulators
 test-old-processor: emulators
 	Tests/x86/run.sh "$$($(SWIFT) build -c release --show-bin-path)/spanqa"
 
-emulators:
-	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then exit 0; fi; \
+# Installs what the tests can do without, where that is allowed: commands that show it is there, then Debian packages.
+define install_optional
+	@for tool in $(1); do command -v $$tool >/dev/null || missing=$$tool; done; \
+	if [ -z "$$missing" ] || ! command -v apt-get >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else exit 0; fi; \
-	echo "installing $(EMULATORS)"; \
+	echo "installing $(2)"; \
 	{ $$sudo apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(EMULATORS); } >/dev/null 2>&1 || \
-	  echo "not installed: $(EMULATORS)"
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(2); } >/dev/null 2>&1 || \
+	  echo "not installed: $(2)"
+endef
+
+emulators:
+	$(call install_optional,aarch64-linux-gnu-gcc qemu-aarch64,$(EMULATORS))
+
+# For the tests of the page of spanqa inspect.
+browser:
+	$(call install_optional,chromium,$(BROWSER))
 
 # A package of its own that depends on this one by path, as an embedder would.
 example: packages
-	cd Tests/Example && $(SWIFT) run -c release example
+	cd Tests/Example && $(SWIFT) run -c release example && $(SWIFT) run -c release inside
 
 packages:
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(PC_NAMES); then exit 0; fi; \

@@ -10,6 +10,7 @@ let package = Package(
     // Public API.
     .library(name: "SpanQA", targets: ["SpanQA"]),
     .library(name: "SpanQADefaultModel", targets: ["SpanQADefaultModel"]),
+    .library(name: "SpanQAInspection", targets: ["Inspection", "Observation", "Encoder"]),
     .executable(name: "spanqa", targets: ["SpanQACommand"]),
 
     // Implementation details, for the benchmarks in Benchmarks/: no stability is promised.
@@ -24,8 +25,8 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder", "Lowering",
-        "Interpreter", "ONNX", "Kernels",
+        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Checkpoints", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder",
+        "Lowering", "Interpreter", "ONNX", "Kernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -41,7 +42,10 @@ let package = Package(
     // What goes on inside, as files and pages.
     .target(
       name: "Inspection",
-      dependencies: ["SpanQA", "SQuAD", "WordPiece", "Lowering", "Encoder", "Kernels", "Observation"]),
+      dependencies: ["SpanQA", "SQuAD", "WordPiece", "ONNX", "Lowering", "Encoder", "Kernels", "Observation", "ReportPage", "CPeak"]),
+    // The page of `spanqa inspect`: markup, style and script, compiled in.
+    .target(
+      name: "ReportPage", resources: [.embedInCode("page.html"), .embedInCode("page.css"), .embedInCode("page.js")]),
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
@@ -49,7 +53,7 @@ let package = Package(
 
     // Models.
     .target(name: "Quantization", dependencies: ["Encoder"]),
-    .target(name: "FineTuning", dependencies: ["Checkpoints", "SQuAD", "WordPiece", "Encoder", "Kernels"]),
+    .target(name: "FineTuning", dependencies: ["Checkpoints", "SQuAD", "WordPiece", "Encoder", "Kernels", "Observation"]),
     .target(name: "Export", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Lowering", dependencies: ["ONNX", "Encoder"]),
     .target(name: "Interpreter", dependencies: ["ONNX", "Observation"]),
@@ -65,6 +69,8 @@ let package = Package(
     // Arithmetic.
     .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"]),
     .target(name: "CKernels"),
+    // What a processor's arithmetic can do at most.
+    .target(name: "CPeak"),
 
     // System libraries and the code generated for them.
     .systemLibrary(
@@ -83,7 +89,7 @@ let package = Package(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
-    .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder"], exclude: ["Goldens", "make_training.py"]),
+    .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder", "Observation"], exclude: ["Goldens", "make_training.py"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(

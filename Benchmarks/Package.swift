@@ -24,6 +24,16 @@ let package = Package(
         .product(name: "SpanQAInternals", package: "SpanQA"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // A pass that nobody watches beside one that nobody could watch.
+    .executableTarget(
+      name: "ObserverBenchmark",
+      dependencies: [
+        "BenchmarkSupport",
+        .product(name: "SpanQAInternals", package: "SpanQA"),
+        .product(name: "SpanQAInspection", package: "SpanQA"),
+        .product(name: "SpanQADefaultModel", package: "SpanQA"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     // Matrix products by shape, beside what the processor's arithmetic can do at most.
     .executableTarget(
       name: "KernelBenchmark",
@@ -42,8 +52,11 @@ let package = Package(
       ]),
     .target(name: "CGEMMSteps"),
     // What the processor's arithmetic can do at most, and numbers to multiply.
-    .target(name: "BenchmarkSupport", dependencies: ["CPeak", .product(name: "SpanQAInternals", package: "SpanQA")]),
-    .target(name: "CPeak"),
+    .target(
+      name: "BenchmarkSupport",
+      dependencies: [
+        .product(name: "SpanQAInternals", package: "SpanQA"), .product(name: "SpanQAInspection", package: "SpanQA"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

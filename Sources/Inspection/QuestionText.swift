@@ -66,4 +66,38 @@ public struct QuestionText: Sendable {
     let upper = max(lower, passageEncoding.offsets[tokens.upperBound].upperBound)
     return passageOffsets.scalarOffset(utf8: lower)..<passageOffsets.scalarOffset(utf8: upper)
   }
+
+  /// A ranked span with its text and its place.
+  public func reported(_ span: RankedSpan) -> ReportedSpan { reported(span, window: span.window) }
+
+  /// A span that was ranked for one window by itself.
+  func reported(_ span: RankedSpan, window number: Int) -> ReportedSpan {
+    let utf8 = passage.utf8
+    let lower = utf8.index(utf8.startIndex, offsetBy: span.utf8Range.lowerBound)
+    let window = windows[number]
+    // A span that was widened to whole words may reach out of the window.
+    func row(_ token: Int) -> Int {
+      let range = window.passageTokens
+      return min(max(token, range.lowerBound), range.upperBound - 1) - range.lowerBound + window.passageStart
+    }
+    return ReportedSpan(
+      text: String(passage[lower..<utf8.index(lower, offsetBy: span.utf8Range.count)]),
+      start: passageOffsets.scalarOffset(utf8: span.utf8Range.lowerBound),
+      end: passageOffsets.scalarOffset(utf8: span.utf8Range.upperBound), score: span.score, startLogit: span.startLogit,
+      endLogit: span.endLogit, window: number, firstRow: span.tokens.map { row($0.lowerBound) },
+      lastRow: span.tokens.map { row($0.upperBound) })
+  }
+}
+
+/// An answer as it is shown: its text, its place and its score.
+public struct ReportedSpan: Encodable, Sendable, Equatable {
+  public var text: String
+  /// Unicode scalars of the passage.
+  public var start, end: Int
+  /// `SpanDecoder` says what it is the probability of.
+  public var score: Double
+  public var startLogit, endLogit: Float
+  /// The window that gives the score, and the rows of the span's first and last token there; none for "no answer".
+  public var window: Int
+  public var firstRow, lastRow: Int?
 }

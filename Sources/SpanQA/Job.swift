@@ -71,12 +71,12 @@ final class TokenizedPassage: Sendable {
 }
 
 extension Options {
-  var windowing: WindowOptions {
+  package var windowing: WindowOptions {
     WindowOptions(
       maxSequenceLength: maxSequenceLength, docStride: docStride, maxQuestionLength: maxQuestionLength)
   }
 
-  var decoding: SpanDecoder.Options {
+  package var decoding: SpanDecoder.Options {
     SpanDecoder.Options(
       topK: topK, maxAnswerLength: maxAnswerLength, handleImpossibleAnswer: handleImpossibleAnswer,
       alignToWords: alignToWords)

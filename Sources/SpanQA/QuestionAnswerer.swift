@@ -112,7 +112,7 @@ public struct QuestionAnswerer: Sendable {
     return elements.indices.compactMap { found[$0] }
   }
 
-  func check(_ options: Options) throws(AnswerError) {
+  package func check(_ options: Options) throws(AnswerError) {
     if let positions = encoder.positions {
       if options.maxSequenceLength > positions { throw .windowTooLong(options.maxSequenceLength, positions: positions) }
       if case .fixed(let length) = padding, length > positions { throw .windowTooLong(length, positions: positions) }

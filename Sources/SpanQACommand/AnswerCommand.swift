@@ -1,4 +1,5 @@
 import ArgumentParser
+import Encoder
 import SQuAD
 import SpanQA
 
@@ -13,16 +14,14 @@ struct AnswerCommand: AsyncParsableCommand {
 
       --jsonl answers many: {"id": …, "question": …, "context": …} a line in, one JSON line out for each, in order, as soon as it is \
       there. A line that cannot be answered gives {"id": …, "error": …}; the rest goes on, and the exit code is 1.
+
+      --ablate-head 3.7 leaves out a head and --ablate-layer 5 a layer, and shows how answer and logits change.
       """)
 
   @Option(help: "The question.")
   var question: String?
 
-  @Option(help: "The passage.")
-  var passage: String?
-
-  @Option(help: ArgumentHelp("A UTF-8 text file that holds the passage (- for standard input).", valueName: "file|-"))
-  var passageFile: String?
+  @OptionGroup var passage: PassageOptions
 
   @Option(help: ArgumentHelp("Questions with their passages, a JSON object a line (- for standard input).", valueName: "file|-"))
   var jsonl: String?
@@ -30,27 +29,28 @@ struct AnswerCommand: AsyncParsableCommand {
   @OptionGroup var model: ModelOption
   @OptionGroup var answering: AnsweringOptions
   @OptionGroup var batching: BatchingOptions
+  @OptionGroup var ablation: AblationOptions
 
   @Flag(help: "Print a JSON object.")
   var json = false
 
   func validate() throws {
     if jsonl != nil {
-      if question != nil || passage != nil || passageFile != nil {
+      if question != nil || passage.isGiven {
         throw ValidationError("--jsonl holds questions and passages; leave out --question, --passage and --passage-file")
       }
+      if try !ablation.ablation().isEmpty { throw ValidationError("--ablate-head and --ablate-layer take one --question") }
       return
     }
     if question == nil { throw ValidationError("give a question with --question, or many with --jsonl") }
-    if passage != nil && passageFile != nil { throw ValidationError("give either --passage or --passage-file") }
-    if passage == nil && passageFile == nil && TextInput.standardInputIsTerminal {
-      throw ValidationError("give a passage with --passage, --passage-file or standard input")
-    }
+    try passage.validateSource()
   }
 
   func run() async throws {
     guard let question else { return try answerLines() }
-    let passage = try self.passage ?? TextInput.contents(of: passageFile ?? TextInput.standardInputName)
+    let passage = try self.passage.text()
+    let ablation = try self.ablation.ablation()
+    guard ablation.isEmpty else { return try printChange(question, in: passage, without: ablation) }
     let answer = try model.questionAnswerer(batching: batching).answer(question, in: passage, options: answering.options)
     if json {
       try Output.write(JSON(answer).text)
@@ -65,6 +65,15 @@ struct AnswerCommand: AsyncParsableCommand {
 }
 
 extension AnswerCommand {
+  private func printChange(_ question: String, in passage: String, without ablation: Ablation) throws {
+    let study = try model.inspector().ablate(ablation, question: question, in: passage, options: answering.options)
+    if json {
+      try Output.write(JSON(study).text)
+    } else {
+      for line in study.lines { try Output.write(line) }
+    }
+  }
+
   private func answerLines() throws {
     let path = jsonl ?? TextInput.standardInputName
     let lines =

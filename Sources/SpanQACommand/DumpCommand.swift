@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Encoder
 import Inspection
 import Observation
@@ -8,11 +9,12 @@ import SpanQA
 struct DumpCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dump",
-    abstract: "Writes intermediate values of a pass as a NumPy archive.",
+    abstract: "Writes intermediate values of a pass for NumPy, or as safetensors.",
     discussion: """
       --tensors chooses by name: * stands for any characters, commas separate patterns, as in \
       'embeddings,layer.*.attention.probabilities'. docs/inside.md lists the names and shapes; --list prints the names. A graph that \
-      runs node by node has the names of its own values. The archive holds input_ids too, and numpy.load reads it.
+      runs node by node has the names of its own values. The file holds input_ids too; numpy.load reads \
+      an .npz, the safetensors library a .safetensors.
       """)
 
   @OptionGroup var input: InspectionInput
@@ -20,7 +22,7 @@ struct DumpCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Which values, by name.", valueName: "pattern,pattern,…"))
   var tensors = "*"
 
-  @Option(help: ArgumentHelp("Where the archive goes, a name that ends in .npz.", valueName: "file"))
+  @Option(help: ArgumentHelp("Where the values go: a name that ends in .npz or .safetensors.", valueName: "file"))
   var output: String?
 
   @Flag(help: "Print the names and shapes of what --tensors chooses.")
@@ -29,9 +31,13 @@ struct DumpCommand: ParsableCommand {
   @OptionGroup var ablation: AblationOptions
   @OptionGroup var model: ModelOption
 
+  private static let safetensors = ".safetensors"
+
   func validate() throws {
     if output == nil && !list { throw ValidationError("give a file with --output, or --list") }
-    if let output, !output.hasSuffix(".npz") { throw InspectionInputError.noSafetensors }
+    if let output, !output.hasSuffix(".npz"), !output.hasSuffix(Self.safetensors) {
+      throw ValidationError("--output takes a name that ends in .npz or .safetensors")
+    }
   }
 
   func run() throws {
@@ -45,12 +51,20 @@ struct DumpCommand: ParsableCommand {
       _ = try encoder.forward(batch, observer: observer, ablation: ablation)
       if found.isEmpty { throw InspectionInputError.noTensor(pattern: tensors, examples: Array(encoder.tensorNames.prefix(8))) }
     } else {
-      guard ablation.isEmpty else { throw InspectionInputError.notFused }
+      guard ablation.isEmpty else { throw InspectionError.notFused }
       _ = try runner.forward(batch, observer: observer)
       if found.isEmpty { throw InspectionInputError.noTensor(pattern: tensors, examples: runner.outputNames) }
     }
     if list { for tensor in found { try Output.write("\(tensor.name)  \(tensor.shape)") } }
     guard let output else { return }
+    if output.hasSuffix(Self.safetensors) {
+      let ids = Checkpoint.Tensor(
+        name: "input_ids", shape: [batch.tokenCount], elementType: .int32, bytes: ConstantBytes(batch.tokenIDs))
+      try Checkpoint.writeSafetensors(
+        [ids] + found.map { Checkpoint.Tensor(name: $0.name, shape: $0.shape, values: $0.values) },
+        metadata: ["precision": model.precision.rawValue], to: output)
+      return
+    }
     var archive = NumPyArchive()
     try archive.add("input_ids", shape: [batch.tokenCount], batch.tokenIDs)
     for tensor in found { try archive.add(tensor.name, shape: tensor.shape, tensor.values) }

@@ -8,11 +8,7 @@ struct InspectionInput: ParsableArguments {
   @Option(help: "The question.")
   var question: String?
 
-  @Option(help: "The passage.")
-  var passage: String?
-
-  @Option(help: ArgumentHelp("A UTF-8 text file that holds the passage (- for standard input).", valueName: "file|-"))
-  var passageFile: String?
+  @OptionGroup var passage: PassageOptions
 
   @Option(help: ArgumentHelp("One sequence of token ids as JSON, {\"input_ids\": [[…]]}, instead of texts.", valueName: "file|-"))
   var input: String?
@@ -24,18 +20,8 @@ struct InspectionInput: ParsableArguments {
 
   func validate() throws {
     if (question == nil) == (input == nil) { throw ValidationError("give a question with --question, or token ids with --input") }
-    if input != nil, passage != nil || passageFile != nil {
-      throw ValidationError("--input holds token ids; leave out --passage and --passage-file")
-    }
-    if passage != nil && passageFile != nil { throw ValidationError("give either --passage or --passage-file") }
-    if input == nil, passage == nil, passageFile == nil, TextInput.standardInputIsTerminal {
-      throw ValidationError("give a passage with --passage, --passage-file or standard input")
-    }
-  }
-
-  /// The passage's text.
-  func passageText() throws -> String {
-    try passage ?? TextInput.contents(of: passageFile ?? TextInput.standardInputName)
+    if input == nil { try passage.validateSource() }
+    if input != nil, passage.isGiven { throw ValidationError("--input holds token ids; leave out --passage and --passage-file") }
   }
 
   /// The sequence to run.
@@ -46,9 +32,9 @@ struct InspectionInput: ParsableArguments {
       return batch
     }
     let text = try QuestionText(
-      question: question ?? "", passage: passageText(), tokenizer: model.tokenizer(),
+      question: question ?? "", passage: passage.text(), tokenizer: model.tokenizer(),
       options: reading.options(topK: 1, maxAnswerLength: Options().maxAnswerLength))
-    guard text.windows.indices.contains(window) else { throw InspectionInputError.window(window, count: text.windows.count) }
+    guard text.windows.indices.contains(window) else { throw InspectionError.window(window, count: text.windows.count) }
     return PackedBatch([text.windows[window].ids])
   }
 }
@@ -80,20 +66,13 @@ struct AblationOptions: ParsableArguments {
 /// Why there is nothing to look at.
 enum InspectionInputError: Error, CustomStringConvertible {
   case sequences(Int)
-  case window(Int, count: Int)
-  case notFused
   case noTensor(pattern: String, examples: [String])
-  case noSafetensors
 
   var description: String {
     switch self {
     case .sequences(let count): "--input holds \(count) sequences; give one, \"input_ids\": [[…]]"
-    case .window(let window, let count): "there is no window \(window); the passage makes windows 0 to \(count - 1)"
-    case .notFused:
-      "this graph runs node by node, which has no heads and layers to leave out; see spanqa model --passes for what stopped lowering"
     case .noTensor(let pattern, let examples):
       "no tensor is called '\(pattern)'; names are \(examples.joined(separator: ", ")), … (docs/inside.md)"
-    case .noSafetensors: "--output takes a name that ends in .npz"
     }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Encoder
+import Inspection
 import Lowering
 import ONNX
 import SpanQA
@@ -48,6 +49,12 @@ struct ModelOption: ParsableArguments {
     let runner = try ModelRunner(onnx(), engine: engine)
     try warn(runner)
     return runner
+  }
+
+  /// The model, ready to be looked into.
+  func inspector() throws -> Inspector {
+    try Inspector(
+      onnx: onnx(), tokenizer: tokenizer(), engine: engine, name: model.map { URL(filePath: $0).lastPathComponent } ?? "spanqa-mini (embedded)")
   }
 
   /// Says on standard error where a model runs node by node.

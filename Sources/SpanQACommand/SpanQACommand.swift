@@ -20,7 +20,7 @@ struct SpanQACommand: AsyncParsableCommand {
     subcommands: [
       AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, VerifyCommand.self, ModelCommand.self,
       EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, BenchmarkCommand.self, BackendsCommand.self,
-      DumpCommand.self, TraceCommand.self,
+      InspectCommand.self, DumpCommand.self, TraceCommand.self,
     ])
 
   static func main() async {

@@ -13,7 +13,15 @@ let package = Package(
       dependencies: [
         .product(name: "SpanQA", package: "SpanQA"),
         .product(name: "SpanQADefaultModel", package: "SpanQA"),
-      ])
+      ]),
+    // The same, looking inside.
+    .executableTarget(
+      name: "inside",
+      dependencies: [
+        .product(name: "SpanQA", package: "SpanQA"),
+        .product(name: "SpanQADefaultModel", package: "SpanQA"),
+        .product(name: "SpanQAInspection", package: "SpanQA"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -123,6 +123,71 @@ struct CommandTests {
     #expect(try run(arguments + [softmax, "--require-fused"], input: batch).code == 1)
   }
 
+  @Test func inspects() throws {
+    let arguments = ["inspect", "--question", "How much is in Peru?", "--passage", Self.passage]
+    try withFolder { folder in
+      let file = folder.appending(path: "report.html").path
+      let result = try run(arguments + ["--html", file])
+      #expect(result.code == 0 && result.output == "13%\n" && result.errors.isEmpty)
+      let page = try String(contentsOfFile: file, encoding: .utf8)
+      #expect(page.hasPrefix("<!doctype html>") && page.contains("How much is in Peru?"))
+      // Nothing is fetched from anywhere.
+      #expect(page.split(separator: "http:").count == 2 && !page.contains("https:") && page.contains("\"http://www.w3.org/2000/svg\""))
+      #expect(!page.contains(" src="))
+    }
+    let printed = try run(arguments + ["--json", "--top-k", "3"])
+    let object = try #require(JSONSerialization.jsonObject(with: Data(printed.output.utf8)) as? [String: Any])
+    #expect((object["answers"] as? [[String: Any]])?.first?["text"] as? String == "13%")
+    #expect(try run(arguments).code == 2)
+    #expect(try run(arguments + ["--json", "--window", "4"]).errors.contains("windows 0 to 0"))
+    #expect(try run(["inspect", "--question", "x", "--passage", "", "--json"]).code == 1)
+  }
+
+  @Test func dumpsValues() throws {
+    let arguments = ["dump", "--question", "How much?", "--passage", Self.passage, "--tensors", "embeddings,layer.?.output"]
+    let listed = try run(arguments + ["--list"]).output.split(separator: "\n")
+    #expect(listed.count == 7 && listed.allSatisfy { $0.hasSuffix(", 384]") })
+    try withFolder { folder in
+      for precision in ["float32", "int8"] {
+        let (archive, tensors) = (folder.appending(path: "\(precision).npz"), folder.appending(path: "\(precision).safetensors"))
+        for file in [archive, tensors] {
+          let result = try run(arguments + ["--precision", precision, "--output", file.path])
+          #expect(result.code == 0 && result.output.isEmpty && result.errors.isEmpty)
+        }
+        #expect(try Data(contentsOf: archive).prefix(4) == Data([0x50, 0x4b, 3, 4]))
+        // Eight bytes say how long the header is.
+        let data = try Data(contentsOf: tensors)
+        let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let header = try #require(JSONSerialization.jsonObject(with: data[8..<8 + length]) as? [String: [String: Any]])
+        #expect(header.count == 9 && (header["__metadata__"]?["precision"] as? String) == precision)
+        #expect(header["layer.5.output"]?["dtype"] as? String == "F32" && header["input_ids"]?["dtype"] as? String == "I32")
+      }
+      #expect(
+        try Data(contentsOf: folder.appending(path: "float32.npz")) != Data(contentsOf: folder.appending(path: "int8.npz")))
+    }
+    #expect(try run(arguments + ["--output", "x.txt"]).code == 2)
+    #expect(try run(arguments.dropLast() + ["nothing", "--list"]).code == 1)
+  }
+
+  @Test func leavesOutHeadsAndLayers() throws {
+    let arguments = ["answer", "--question", "How much is in Peru?", "--passage", Self.passage]
+    let result = try run(arguments + ["--ablate-head", "3.7", "--ablate-layer", "5"])
+    let lines = result.output.split(separator: "\n")
+    #expect(result.code == 0 && lines.count == 5)
+    #expect(lines[0].hasPrefix("whole model") && lines[0].contains("13%"))
+    #expect(lines[1].hasPrefix("without layer 5, head 3.7  "))
+    #expect(lines[2].contains("start logit") && lines[3].contains(" to ") && lines[4].contains(" to "))
+    let json = try run(arguments + ["--ablate-head", "0.0", "--json"])
+    let object = try #require(JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    #expect(object["without"] as? [String] == ["head 0.0"])
+    #expect((object["whole"] as? [[String: Any]])?.first?["answer"] as? String == "13%")
+    for (wrong, code) in [(["--ablate-head", "3"], 2), (["--ablate-head", "9.0"], 1), (["--ablate-layer", "6"], 1)] {
+      let result = try run(arguments + wrong)
+      #expect(result.code == Int32(code) && result.errors.hasPrefix("spanqa: ") && result.output.isEmpty)
+    }
+    #expect(try run(["answer", "--jsonl", "-", "--ablate-layer", "1"]).code == 2)
+  }
+
   @Test func linesAreAnsweredInOrderAndFailuresGoOn() throws {
     let lines = """
       {"id": "a", "question": "How much is in Peru?", "context": "\(Self.passage)"}
