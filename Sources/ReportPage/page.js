@@ -127,7 +127,7 @@
   const rampScale = (name, low, high) => el("p", { class: "legend" }, low,
     el("i", { class: "scale", style: `background:linear-gradient(90deg,${variable(name)})` }), high);
 
-  const themes = ["as the system has it", "light", "dark"];
+  const themes = ["system", "light", "dark"];
   const darkSystem = matchMedia("(prefers-color-scheme: dark)");
   let theme = themes[0];
   const themeButton = document.getElementById("theme");
@@ -900,7 +900,7 @@
       return el("tr", { class: same ? "winner" : null }, el("td", {}, stage.name),
         el("td", { class: "text", dir: "auto" }, visible(stage.span.text) + (same ? " ✓" : "")), el("td", { class: "n" }, percent(best)),
         el("td", {}, stage.answer ? el("span", { class: "meter" }, el("i", { style: `width:${100 * stage.answer.both}%` })) : ""),
-        el("td", { class: "n" }, stage.answer ? percent(stage.answer.both) : "in another window"));
+        el("td", { class: "n" }, stage.answer ? percent(stage.answer.both) : final?.text ? "in another window" : ""));
     });
     append(host, [el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The best span after each layer" },
       el("table", {}, el("thead", {}, el("tr", {}, ["after", "the best span would be", "its probability", "", "that of the answer"]
@@ -1129,9 +1129,9 @@
     host.append(chartHost);
     const colors = ["--accent", "--start", "--third", "--end", "--soft", "--start", "--third"];
     onDraw(() => {
-      const width = clamp(chartHost.clientWidth || 560, 300, 1100);
-      const [row, left] = [30, 0];
-      const x = (offset) => left + (offset / total) * (width - left - 4) + 2;
+      const width = clamp(chartHost.clientWidth, 560, 1100);
+      const row = 30;
+      const x = (offset) => (offset / total) * (width - 4) + 2;
       const chart = svg("svg", { width, height: regions.length * row + 26, role: "img", "aria-label": `Memory map of ${bytes(total)}` });
       regions.forEach((region, index) => {
         const y = index * row + 2;
@@ -1151,7 +1151,7 @@
       });
       chart.append(svg("text", { x: 2, y: regions.length * row + 18 }, "0"),
         svg("text", { x: width - 2, y: regions.length * row + 18, "text-anchor": "end" }, bytes(total)));
-      chartHost.replaceChildren(el("div", { class: "scroll" }, chart));
+      chartHost.replaceChildren(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Memory map" }, chart));
     });
     host.append(table("The numbers", ["part", "from byte", "bytes"],
       regions.map((region) => [region.name, String(region.offset), String(region.byte_count)])));
