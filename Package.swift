@@ -100,7 +100,8 @@ let package = Package(
       name: "InspectionTests",
       dependencies: ["Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX"],
       exclude: ["Goldens", "make_hooks.py"]),
-    .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
+    .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels", "AllocationCounter"]),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],
       exclude: ["Goldens", "make_forms.py"]),

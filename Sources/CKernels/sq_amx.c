@@ -12,7 +12,7 @@
 
 #define SQ_ISA amx
 #define SQ_MASKED_MOVES
-#define SQ_ABREAST 3
+#define SQ_ABREAST 4
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"

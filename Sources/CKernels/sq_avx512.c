@@ -8,7 +8,7 @@
 #define SQ_ISA avx512
 #define SQ_HALF_INSTRUCTION
 #define SQ_MASKED_MOVES
-#define SQ_ABREAST 3
+#define SQ_ABREAST 4
 #define SQ_TILE_ROWS 8
 #define SQ_TILE_VECTORS 3
 #define SQ_INT8_ROWS 6

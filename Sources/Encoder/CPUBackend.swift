@@ -35,6 +35,15 @@ public struct CPUBackend: Backend {
     self.observer = observer
   }
 
+  /// The backend as it runs `model`: where layers are int8, an automatic choice takes what has the same bits everywhere.
+  public init(for model: DistilBERT, threads: Int?, precision: Precision, gemm: GEMMChoice) throws {
+    let kernels = try KernelSet.chosen()
+    let layers = model.layers.flatMap { [$0.query, $0.key, $0.value, $0.attentionOutput, $0.expand, $0.contract] }
+    let isInt8 = precision == .int8 || precision == .automatic && layers.contains { $0.weights.quantization != nil }
+    try self.init(
+      threads: threads, kernels: kernels, precision: precision, gemm: gemm.resolved(for: kernels, sameBits: isInt8))
+  }
+
   // MARK: Preparing
 
   public struct Embeddings: Sendable {

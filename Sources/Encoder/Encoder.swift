@@ -20,18 +20,21 @@ public struct Encoder: Sendable {
 
   /// Prepares `model`: packs its weights, after which the model itself may go.
   ///
-  /// - Parameter threads: how many threads compute; `nil`: as many as this process may use.
+  /// - Parameters:
+  ///   - threads: how many threads compute; `nil`: as many as this process may use.
+  ///   - gemm: who multiplies float32 matrices. Where layers are int8, `.automatic` takes what has the same bits everywhere.
   /// - Throws: `BackendError` where `backend`, or `SPANQA_BACKEND`, asks for what cannot run here; `KernelSetError` where
   ///   `SPANQA_KERNELS` does.
   public init(
-    _ model: DistilBERT, backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic
+    _ model: DistilBERT, backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic,
+    gemm: GEMMChoice = .automatic
   ) throws {
     let name = try backend.resolved()
     switch name {
     case .cuda:
       try self.init(model, backend: CUDABackend())
     case .neon, .cpu:
-      let cpu = try CPUBackend(threads: threads, precision: precision)
+      let cpu = try CPUBackend(for: model, threads: threads, precision: precision, gemm: gemm)
       if name == .neon && cpu.name != .neon { throw BackendError.kernels(cpu.kernels.name, backend: name) }
       try self.init(model, backend: cpu)
     }

@@ -50,8 +50,6 @@ private struct SymmetricQuantizer {
 
   init(_ channels: Channels) { self.channels = channels }
 
-  typealias Vector = SIMD16<Float>
-
   func quantize(_ parameter: Parameter) -> (integers: Parameter, DistilBERT.Quantization) {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     let largest = self.largest(parameter)
@@ -106,20 +104,13 @@ private struct SymmetricQuantizer {
   private static func quantize(
     _ values: UnsafeBufferPointer<Float>, by divisors: UnsafeBufferPointer<Float>, to result: UnsafeMutableBufferPointer<Int8>
   ) {
-    let whole = values.count / Vector.scalarCount * Vector.scalarCount
-    let (source, divisor) = (UnsafeRawBufferPointer(values), UnsafeRawBufferPointer(divisors))
-    let target = UnsafeMutableRawBufferPointer(result)
-    for index in stride(from: 0, to: whole, by: Vector.scalarCount) {
-      let x = source.loadUnaligned(fromByteOffset: index * 4, as: Vector.self)
-      let scale = divisor.loadUnaligned(fromByteOffset: index * 4, as: Vector.self)
-      let quotient = (x / scale).clamped(lowerBound: Vector(repeating: -127), upperBound: Vector(repeating: 127))
-      let bits = unsafeBitCast(quotient + rounder, to: SIMD16<Int32>.self) &- Int32(bitPattern: rounder.bitPattern)
-      target.storeBytes(of: SIMD16<Int8>(truncatingIfNeeded: bits), toByteOffset: index, as: SIMD16<Int8>.self)
-    }
-    for index in whole..<values.count {
-      let quotient = max(-127, min(127, values[index] / divisors[index]))
-      let bits = (quotient + rounder).bitPattern &- rounder.bitPattern
-      result[index] = Int8(truncatingIfNeeded: Int32(bitPattern: bits))
+    // Plain steps over plain pointers, which the compiler turns into vectors.
+    guard let values = values.baseAddress, let divisors = divisors.baseAddress, let integers = result.baseAddress else { return }
+    for index in 0..<result.count {
+      let quotient = values[index] / divisors[index]
+      let above = quotient < -127 ? -127 : quotient
+      let clamped = above > 127 ? 127 : above
+      integers[index] = Int8(truncatingIfNeeded: (clamped + rounder).bitPattern &- rounder.bitPattern)
     }
   }
 

@@ -20,10 +20,18 @@ public enum ProcessorCount {
       // Version 2 has the one line `0::/path`.
       text.split(separator: "\n").first { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) }
     }
-    return ["/sys/fs/cgroup\(own ?? "")/cpu.max", "/sys/fs/cgroup/cpu.max"]
+    return limitFiles(of: own ?? "/")
       .compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }
       .compactMap(limit(cpuMax:))
       .min()
+  }
+
+  /// Where the limits of a group stand, its own and those of the groups that it is in.
+  static func limitFiles(of group: String) -> [String] {
+    let names = group.split(separator: "/")
+    return (0...names.count).reversed().map { depth in
+      (["/sys/fs/cgroup"] + names.prefix(depth).map(String.init) + ["cpu.max"]).joined(separator: "/")
+    }
   }
 
   /// The content of `cpu.max`: granted and whole microseconds, or `max` for no limit.

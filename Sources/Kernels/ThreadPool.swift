@@ -106,8 +106,13 @@ extension ThreadPool {
   /// Calls `body` with each task and the number of the thread it runs on, from 0 to `threads` − 1: for work that needs memory of its own
   /// on every thread.
   public func shareOut(_ tasks: Int, threads: Int, _ body: (_ thread: Int, _ task: Int) -> Void) {
+    let threads = min(threads, tasks)
+    guard threads > 1 else {
+      for task in 0..<tasks { body(0, task) }
+      return
+    }
     let next = Atomic<Int>(0)
-    run(tasks: min(threads, tasks), threads: threads) { thread in
+    run(tasks: threads, threads: threads) { thread in
       while true {
         let task = next.add(1, ordering: .relaxed).oldValue
         if task >= tasks { return }

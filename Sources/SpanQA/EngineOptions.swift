@@ -1,4 +1,5 @@
 import Encoder
+import Kernels
 
 /// How a model is run. Unlike `Options`, these are settled when it is loaded.
 public struct EngineOptions: Sendable {
@@ -16,6 +17,9 @@ public struct EngineOptions: Sendable {
   /// In which numbers linear layers compute.
   public var precision: Precision
 
+  /// Who multiplies float32 matrices.
+  public var gemm: GEMMChoice
+
   /// Whether a graph that the fused encoder does not understand is an error. Otherwise it runs node by node, slowly.
   public var requiresFused: Bool
 
@@ -23,19 +27,20 @@ public struct EngineOptions: Sendable {
   public var padding: Padding
 
   public init(
-    backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic, tokenBudget: Int = 3072,
-    padding: Padding = .none, requiresFused: Bool = false
+    backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic,
+    gemm: GEMMChoice = .automatic, tokenBudget: Int = 3072, padding: Padding = .none, requiresFused: Bool = false
   ) {
     self.backend = backend
     self.requiresFused = requiresFused
     self.threads = threads
     self.precision = precision
+    self.gemm = gemm
     self.tokenBudget = tokenBudget
     self.padding = padding
   }
 
   /// `model`, prepared as these options say.
   public func encoder(for model: DistilBERT) throws -> Encoder {
-    try Encoder(model, backend: backend, threads: threads, precision: precision)
+    try Encoder(model, backend: backend, threads: threads, precision: precision, gemm: gemm)
   }
 }

@@ -20,7 +20,9 @@ struct ModelCommand: ParsableCommand {
     let onnx = try model.onnx()
     let lowered = try LoweredModel(onnx)
     let facts = Self.facts(of: lowered)
-    let linear = try CPUBackend(threads: model.threads, precision: model.precision).linearReports(of: lowered.model)
+    let linear = try CPUBackend(
+      for: lowered.model, threads: model.threads, precision: model.precision, gemm: model.gemm
+    ).linearReports(of: lowered.model)
     if json {
       var members = facts.map { ($0.key, $0.value) }
       members.append(("linear_layers", .array(linear.map(JSON.init))))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Encoder
 import Inspection
+import Kernels
 import Lowering
 import ONNX
 import SpanQA
@@ -26,6 +27,9 @@ struct ModelOption: ParsableArguments {
 
   @Option(help: "In which numbers linear layers compute: auto (as the file has them), float32 or int8.")
   var precision = Precision.automatic
+
+  @Option(help: "Who multiplies float32 matrices: auto (the faster one, as measured), openblas or packed (our own kernel).")
+  var gemm = GEMMChoice.automatic
 
   @Flag(help: "Fail where the graph is not understood, instead of running it node by node, which is slow.")
   var requireFused = false
@@ -83,9 +87,10 @@ struct ModelOption: ParsableArguments {
   var engine: EngineOptions { engineOptions(requiresFused: requireFused) }
 
   private func engineOptions(requiresFused: Bool) -> EngineOptions {
-    EngineOptions(backend: backend, threads: threads, precision: precision, requiresFused: requiresFused)
+    EngineOptions(backend: backend, threads: threads, precision: precision, gemm: gemm, requiresFused: requiresFused)
   }
 }
 
 extension Precision: ExpressibleByArgument {}
 extension BackendChoice: ExpressibleByArgument {}
+extension GEMMChoice: ExpressibleByArgument {}

@@ -29,7 +29,7 @@ struct EncoderTests {
   @Test(arguments: shapes, [Precision.float32, .int8])
   func theSameBitsHoweverItIsRun(_ shape: TinyModel.Shape, _ precision: Precision) throws {
     let model = TinyModel(shape, seed: 12).model
-    let alone = try Encoder(model, threads: 1, precision: precision)
+    let alone = try Encoder(model, threads: 1, precision: precision, gemm: .packed)
     let expected = try Self.sequences.flatMap { try alone.forward(PackedBatch([$0])).values }
     for kernels in KernelSet.available {
       for threads in [1, 2, 4] {

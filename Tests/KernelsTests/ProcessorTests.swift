@@ -11,6 +11,27 @@ struct ProcessorTests {
     }
   }
 
+  @Test func limitsOfAGroupAreItsOwnAndThoseAbove() {
+    #expect(
+      ProcessorCount.limitFiles(of: "/kubepods/pod1")
+        == ["/sys/fs/cgroup/kubepods/pod1/cpu.max", "/sys/fs/cgroup/kubepods/cpu.max", "/sys/fs/cgroup/cpu.max"])
+    #expect(ProcessorCount.limitFiles(of: "/") == ["/sys/fs/cgroup/cpu.max"])
+  }
+
+  @Test func theChoiceOfGEMMIsTheTables() throws {
+    for line in GEMMChoice.measured {
+      #expect(line.ratios.count == GEMMChoice.rows.count)
+      #expect(line.ratios.allSatisfy { ($0 > 1) == (line.faster == .packed) })
+    }
+    for name in KernelSet.available {
+      let kernels = try KernelSet(name)
+      #expect(GEMMChoice.automatic.resolved(for: kernels, sameBits: false) == (name == .portable ? .openBLAS : .packed))
+      #expect(GEMMChoice.automatic.resolved(for: kernels, sameBits: true) == .packed)
+      #expect(GEMMChoice.openBLAS.resolved(for: kernels, sameBits: true) == .openBLAS)
+      #expect(GEMMChoice.packed.resolved(for: kernels, sameBits: false) == .packed)
+    }
+  }
+
   @Test func everySetFallsBackOnASetThatRuns() throws {
     #expect(KernelSet.available.contains(.portable))
     for name in KernelSet.Name.allCases where KernelSet.reasonUnavailable(name) != nil {

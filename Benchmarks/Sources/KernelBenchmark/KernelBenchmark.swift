@@ -14,12 +14,12 @@ struct KernelBenchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times matrix products by shape, beside the processor's arithmetic peak measured in the same moments.",
     discussion: """
-      The product is what a linear layer calls: int8 quantises its activations, multiplies and finishes with bias and GELU. The peak is \
-      that of a loop of multiply-adds between registers, with the best instructions that the kernel set has, on as many threads. Both \
-      take turns, and the share is the median of their ratios, so that what else the machine does falls on both.
+      The product is what a linear layer calls: int8 quantises its activations, multiplies and finishes with bias, or bias and GELU. The \
+      peak is that of a loop of multiply-adds between registers, with the best instructions that the kernel set has, on as many threads. \
+      Both take turns, and the share is the median of their ratios, so that what else the machine does falls on both.
       """)
 
-  @Option(help: ArgumentHelp("Lines of M K N; by default this package's products.txt.", valueName: "file"))
+  @Option(help: ArgumentHelp("Lines of M K N and the epilogue; by default this package's products.txt.", valueName: "file"))
   var products: String?
 
   @Option(help: "The numbers that are multiplied: int8 or float32.")
@@ -46,7 +46,7 @@ struct KernelBenchmark: ParsableCommand {
     let kernels = try KernelSet.chosen()
     let peak = Peak(numbers, kernels: kernels.name, threads: threads)
     print("\(numbers) products, kernel set \(kernels.name.rawValue), threads: \(threads); peak by \(peak.name)")
-    print("    M    K    N   median µs    GOP/s  peak GOP/s   share")
+    print("    M    K    N  epilogue   median µs    GOP/s  peak GOP/s   share")
     var rows: [Row] = []
     for shape in try Shape.list(from: products ?? Self.ownProducts) {
       let row = measure(shape, peak: peak, kernels: kernels)
@@ -70,37 +70,46 @@ struct KernelBenchmark: ParsableCommand {
     let operations = 2 * Double(shape.m) * Double(shape.k) * Double(shape.n)
     let seconds = pairs.map(\.seconds).median
     return Row(
-      m: shape.m, k: shape.k, n: shape.n, threads: threads, microseconds: seconds * 1e6, gops: operations / seconds / 1e9,
-      peakGops: pairs.map(\.peak).median / 1e9, share: pairs.map { operations / $0.seconds / $0.peak }.median)
+      m: shape.m, k: shape.k, n: shape.n, epilogue: shape.epilogue, threads: threads, microseconds: seconds * 1e6,
+      gops: operations / seconds / 1e9, peakGops: pairs.map(\.peak).median / 1e9, share: pairs.map { operations / $0.seconds / $0.peak }.median)
   }
 }
 
 struct Shape {
+  /// What a layer does with its product.
+  enum Epilogue: String, Encodable { case bias, gelu }
+
   let m, k, n: Int
+  let epilogue: Epilogue
 
   static func list(from path: String) throws -> [Shape] {
     let lines = try String(contentsOf: URL(filePath: path), encoding: .utf8).split(separator: "\n")
     return try lines.filter { !$0.hasPrefix("#") }.map { line in
-      let numbers = line.split(separator: " ").compactMap { Int($0) }
-      guard numbers.count == 3, numbers.allSatisfy({ (1...65_536).contains($0) }) else {
-        throw ValidationError("\(path): \(line) is not three sizes M K N")
-      }
-      return Shape(m: numbers[0], k: numbers[1], n: numbers[2])
+      let fields = line.split(separator: " ").map(String.init)
+      let numbers = fields.prefix(3).compactMap { Int($0) }
+      guard numbers.count == 3, numbers.allSatisfy({ (1...65_536).contains($0) }), fields.count == 4,
+        let epilogue = Epilogue(rawValue: fields[3])
+      else { throw ValidationError("\(path): \(line) is not three sizes M K N and an epilogue, bias or gelu") }
+      return Shape(m: numbers[0], k: numbers[1], n: numbers[2], epilogue: epilogue)
     }
   }
 }
 
 struct Row: Encodable {
-  let m, k, n, threads: Int
+  let m, k, n: Int
+  let epilogue: Shape.Epilogue
+  let threads: Int
   let microseconds, gops, peakGops, share: Double
 
   var line: String {
-    [(Double(m), 5, 0), (Double(k), 5, 0), (Double(n), 5, 0), (microseconds, 12, 1), (gops, 9, 0), (peakGops, 12, 0), (100 * share, 7, 0)]
-      .map { value, width, digits in
+    func columns(_ values: [(Double, width: Int, digits: Int)]) -> String {
+      values.map { value, width, digits in
         let text = value.rounded(to: digits)
         return String(repeating: " ", count: max(0, width - text.count)) + text
-      }
-      .joined() + " %"
+      }.joined()
+    }
+    return columns([(Double(m), 5, 0), (Double(k), 5, 0), (Double(n), 5, 0)]) + "      \(epilogue.rawValue)"
+      + columns([(microseconds, 12, 1), (gops, 9, 0), (peakGops, 12, 0), (100 * share, 7, 0)]) + " %"
   }
 }
 
@@ -160,17 +169,18 @@ final class Product {
   }
 
   func seconds(calls: Int) -> Double {
-    ContinuousClock().measure {
+    let epilogue: KernelSet.Epilogue = shape.epilogue == .gelu ? .biasGELU : .bias
+    return ContinuousClock().measure {
       for _ in 0..<calls {
         turn = (turn + 1) % matrices.count
         switch matrices[turn] {
         case .int8(let matrix):
           matrix.multiply(
-            rows: shape.m, input.pointer, bias: bias.pointer, epilogue: .biasGELU, result: result, room: room, kernels: kernels,
+            rows: shape.m, input.pointer, bias: bias.pointer, epilogue: epilogue, result: result, room: room, kernels: kernels,
             threads: threads)
         case .float32(let matrix):
           matrix.multiply(
-            rows: shape.m, input.pointer, bias: bias.pointer, epilogue: .biasGELU, result: result, kernels: kernels, threads: threads)
+            rows: shape.m, input.pointer, bias: bias.pointer, epilogue: epilogue, result: result, kernels: kernels, threads: threads)
         }
       }
     } / .seconds(1)
