@@ -25,8 +25,8 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Checkpoints", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder",
-        "Lowering", "Interpreter", "ONNX", "Kernels",
+        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Quantization", "FineTuning", "Checkpoints", "Export", "SQuAD", "WordPiece",
+        "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels", "Files",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -90,7 +90,7 @@ let package = Package(
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
     .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder", "Observation"], exclude: ["Goldens", "make_training.py"]),
-    .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
+    .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand", "Checkpoints", "Encoder", "FineTuning"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(
       name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases"], exclude: ["fit_polynomials.py"]),

@@ -56,6 +56,18 @@ INLINE v16 gelu16(v16 x) {
   return x;
 }
 
+/// GELU and its derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).
+INLINE void gelu_and_slope16(v16 x, v16 *value, v16 *slope) {
+  const v16 t = min16((v16)((v16i)x & splat_i(INT32_MAX)), splat(8.0f));
+  v16 below;
+  normal_tail_each(&t, &below, 1);
+  const v16 distribution = select16(x < splat(0), below, splat(1.0f) - below);
+  // −log₂ e / 2; 1 / √(2π)
+  const v16 density = exp2_16(t * t * splat(-0x1.715476p-1f)) * splat(0x1.988454p-2f);
+  *value = fma16(-t, below, max16(splat(0), x));
+  *slope = fma16(x, density, distribution);
+}
+
 /// x = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), with (1 + tanh u)/2 = 1 / (1 + exp(−2u))
 INLINE void gelu_tanh_each(v16 *x, const size_t n) {
   v16 y[n];

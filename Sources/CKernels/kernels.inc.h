@@ -7,6 +7,7 @@
 #include "vector16.inc.h"
 #include "elementary.inc.h"
 #include "rows.inc.h"
+#include "training.inc.h"
 #include "half.inc.h"
 #include "fetch.inc.h"
 #include "gemm_f32.inc.h"
@@ -25,4 +26,6 @@ const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm),
   .f16f32_row = SQ_SYMBOL(f16f32_row),
   .f32_attention = SQ_SYMBOL(f32_attention),
+  .f32_gelu_gradient_row = SQ_SYMBOL(f32_gelu_gradient_row),
+  .f32_dropout_row = SQ_SYMBOL(f32_dropout_row),
 };

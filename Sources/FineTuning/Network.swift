@@ -37,7 +37,7 @@ public final class Network {
   ///
   /// - Throws: `BatchError` where an id or a length is outside the model's tables.
   public func logits(_ batch: TrainingBatch, parameters: Parameters) throws(BatchError) -> [Float] {
-    let context = try self.context(batch, parameters, .none)
+    let context = try self.context(batch, parameters, dropoutPlan())
     let logits = forward(in: context)
     return Array(UnsafeBufferPointer(start: logits.start, count: logits.rows * 2))
   }
@@ -52,7 +52,7 @@ public final class Network {
     of batch: TrainingBatch, loss: SpanLoss = SpanLoss(), counts: SpanLoss.Counts, parameters: Parameters,
     dropout: DropoutProbabilities = DropoutProbabilities(), seed: UInt64 = 0, step: Int = 0, to gradients: Gradients
   ) throws(BatchError) -> Double {
-    let context = try self.context(batch, parameters, DropoutPlan(probabilities: dropout, seed: seed, step: step))
+    let context = try self.context(batch, parameters, dropoutPlan(dropout, seed: seed, step: step))
     let logits = forward(in: context)
     // The gradient takes the logits' place.
     var value = 0.0
@@ -167,6 +167,10 @@ public final class Network {
       embeddingNorm.scale(activations.embedded(tokens: tokens), into: x, parameters: context.parameters)
       context.dropout.embeddings?.apply(x, batch: context.batch, computer: computer)
     }
+  }
+
+  func dropoutPlan(_ probabilities: DropoutProbabilities = DropoutProbabilities(), seed: UInt64 = 0, step: Int = 0) -> DropoutPlan {
+    DropoutPlan(probabilities: probabilities, seed: seed, step: step, kernels: computer.kernels)
   }
 
   // MARK: Memory

@@ -29,6 +29,17 @@ extension KernelSet {
     }
   }
 
+  /// d = d · gelu′(u), then u = gelu(u), over `count` elements: the exact form.
+  public func geluGradient(_ d: UnsafeMutablePointer<Float>, _ u: UnsafeMutablePointer<Float>, count: Int) {
+    table.f32_gelu_gradient_row.unsafelyUnwrapped(d, u, count)
+  }
+
+  /// x = 0 where the element's 32 bits are below `threshold`, else x · factor. The bits follow from `key` and the element's number, which
+  /// begins at `first`.
+  public func dropout(_ x: UnsafeMutablePointer<Float>, count: Int, key: UInt64, first: Int, threshold: UInt32, factor: Float) {
+    table.f32_dropout_row.unsafelyUnwrapped(x, count, key, first, threshold, factor)
+  }
+
   /// residual = layerNorm(residual + x + bias) · scale + shift, over `count` elements.
   public func addAndNormalize(
     residual: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, bias: UnsafePointer<Float>?,

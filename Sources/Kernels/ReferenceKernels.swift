@@ -50,6 +50,17 @@ extension sq_kernel_set {
       guard let q, let k, let v, let out else { return }
       Reference.attention(q, k, v, stride, n, attended, headSize, scale, out, outStride)
     }
+    set.f32_gelu_gradient_row = { d, u, n in
+      guard let d, let u else { return }
+      for i in 0..<n {
+        d[i] *= Reference.geluSlope(u[i])
+        u[i] = Reference.gelu(u[i])
+      }
+    }
+    set.f32_dropout_row = { x, n, key, first, threshold, factor in
+      guard let x else { return }
+      for i in 0..<n { x[i] = Reference.dropoutBits(key, element: first + i) < threshold ? 0 : x[i] * factor }
+    }
     return set
   }
 }
@@ -72,15 +83,37 @@ enum Reference {
     return Float(bitPattern: p.bitPattern &+ shifted.bitPattern << 23)
   }
 
-  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), with Φ(−t) = 2^−P(t). Φ(−8) is below 10⁻¹⁵.
-  static func gelu(_ x: Float) -> Float {
-    let t = x.magnitude < 8 ? x.magnitude : 8
+  /// Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
+  private static func normalTail(_ t: Float) -> Float {
     var p: Float = 0x1.a5d72ap-22
     for coefficient: Float in [
       -0x1.05c610p-17, 0x1.0e2a5cp-14, -0x1.06d9acp-12, -0x1.883d98p-15, 0x1.ca8dd4p-8, -0x1.adddfap-5, -0x1.d63b16p-2,
       -0x1.26aedap+0, -1,
     ] { p = coefficient.addingProduct(p, t) }
-    return (0 > x ? 0 : x).addingProduct(-t, exp2(p))
+    return exp2(p)
+  }
+
+  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|)
+  static func gelu(_ x: Float) -> Float {
+    let t = x.magnitude < 8 ? x.magnitude : 8
+    return (0 > x ? 0 : x).addingProduct(-t, normalTail(t))
+  }
+
+  /// GELU's derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).
+  static func geluSlope(_ x: Float) -> Float {
+    let t = x.magnitude < 8 ? x.magnitude : 8
+    let below = normalTail(t)
+    let density = exp2(t * t * -0x1.715476p-1) * 0x1.988454p-2
+    return (x < 0 ? below : 1 - below).addingProduct(x, density)
+  }
+
+  /// The 32 bits that decide whether an element falls (the output function of SplitMix64, Steele et al. 2014).
+  static func dropoutBits(_ key: UInt64, element: Int) -> UInt32 {
+    var z = key &+ (UInt64(element / 2) &+ 1) &* 0x9E37_79B9_7F4A_7C15
+    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+    z ^= z >> 31
+    return UInt32(truncatingIfNeeded: element % 2 == 0 ? z : z >> 32)
   }
 
   /// x / (1 + exp(−2u)) with u = √(2/π) · (x + 0.044715 x³)

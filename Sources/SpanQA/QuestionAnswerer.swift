@@ -40,14 +40,27 @@ public struct QuestionAnswerer: Sendable {
       onnx: Model(contentsOf: files.onnx), tokenizer: Tokenizer(folder: tokenizerFolder), engine: engine)
   }
 
+  /// Prepares an encoder with a question-answering head that is in memory, fresh from training for one.
+  ///
+  /// - Throws: `ModelMismatch` where model and tokeniser do not belong together.
+  public init(model: DistilBERT, tokenizer: Tokenizer, engine: EngineOptions = EngineOptions()) throws {
+    try self.init(
+      runner: .fused(engine.encoder(for: model), outputs: .spans(start: "start_logits", end: "end_logits")), tokenizer: tokenizer,
+      engine: engine)
+  }
+
   /// Prepares a model that has been read already.
   ///
   /// A graph that is not understood runs node by node (`encoder.warning` says so), or is an error if `engine` asks for that.
   /// - Throws: `LoweringError` or `ModelRunnerError` where the graph cannot be run, `ModelMismatch` where model and tokeniser do not
   ///   belong together.
   public init(onnx: Model, tokenizer: Tokenizer, engine: EngineOptions = EngineOptions()) throws {
+    try self.init(runner: ModelRunner(onnx, engine: engine), tokenizer: tokenizer, engine: engine)
+  }
+
+  private init(runner: ModelRunner, tokenizer: Tokenizer, engine: EngineOptions) throws {
     self.tokenizer = tokenizer
-    encoder = try ModelRunner(onnx, engine: engine)
+    encoder = runner
     if case .fused(let encoder, let outputs) = encoder { try Self.check(encoder, outputs, fits: tokenizer) }
     tokenBudget = max(1, engine.tokenBudget)
     // A graph that runs node by node pads its batches itself.

@@ -1,12 +1,13 @@
 import ArgumentParser
 import Encoder
+import FineTuning
 import Lowering
 
 /// `spanqa benchmark`
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
-    abstract: "Times the model on random tokens: the executor alone, without text.",
+    abstract: "Times the model on random tokens: the executor alone, without text, or a step of training.",
     discussion: """
       A shape is batch x tokens: 8x128 runs eight sequences of 128 tokens as one batch. Every shape runs for the given time after a \
       warm-up. Compare runs on one machine only, best taken in turn: other programs' load is in every figure.
@@ -23,24 +24,24 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "How long each shape is timed.")
   var seconds = 2.0
 
+  @Flag(help: "Time a step of training instead: forward, backward, clipping and AdamW. Needs --model, in float32.")
+  var training = false
+
+  @Option(help: "The probability of dropout in training.")
+  var dropout: Float = 0
+
   @Flag(help: "Print a JSON list, an object a shape.")
   var json = false
 
   func validate() throws {
     if !(seconds > 0 && seconds <= 3600) { throw ValidationError("--seconds takes a time between 0 and 3600") }
+    if training, model.model == nil { throw ValidationError("--training needs --model with a float32 model: the embedded one is int8") }
+    if !(0...0.99).contains(dropout) { throw ValidationError("--dropout takes a number from 0 to 0.99") }
     _ = try workloads()
   }
 
   func run() throws {
-    let lowered = try LoweredModel(model.onnx())
-    let encoder = try model.engine.encoder(for: lowered.model)
-    let workloads = try self.workloads()
-    for workload in workloads where workload.lengths.max() ?? 0 > encoder.configuration.positions {
-      throw ValidationError("the model takes at most \(encoder.configuration.positions) tokens; \(workload.name) has more")
-    }
-    let timings = try workloads.map { workload in
-      (workload, try time(encoder, batch: workload.batch(vocabulary: encoder.configuration.vocabulary)))
-    }
+    let timings = try training ? trainingTimings() : answeringTimings()
     if json {
       try Output.write(JSON.array(timings.map { JSON($0, timing: $1) }).text)
       return
@@ -57,16 +58,49 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  private func time(_ encoder: Encoder, batch: PackedBatch) throws -> Timing {
+  private func answeringTimings() throws -> [(Workload, Timing)] {
+    let lowered = try LoweredModel(model.onnx())
+    let encoder = try model.engine.encoder(for: lowered.model)
+    return try workloads(for: encoder.configuration).map { workload in
+      let batch = PackedBatch(workload.sequences(vocabulary: encoder.configuration.vocabulary))
+      return (workload, try time { _ = try encoder.forward(batch) })
+    }
+  }
+
+  private func trainingTimings() throws -> [(Workload, Timing)] {
+    let parameters = try StartingModel(at: model.model ?? "", headSeed: 0).parameters
+    let configuration = parameters.table.configuration
+    return try workloads(for: configuration).map { workload in
+      let examples = workload.sequences(vocabulary: configuration.vocabulary).map { ids in
+        TrainingSet.Example(ids: ids, target: TrainingBatch.Target(start: ids.count / 2, end: ids.count / 2))
+      }
+      let trainer = try Trainer(
+        parameters, examples: examples,
+        options: Trainer.Options(
+          epochs: 1e9, batchSize: examples.count, tokenBudget: workload.tokens, learningRate: 1e-6,
+          dropout: DropoutProbabilities(hidden: dropout, attention: dropout, head: dropout), shuffles: false, threads: model.threads))
+      return (workload, try time { _ = try trainer.takeStep() })
+    }
+  }
+
+  private func workloads(for configuration: DistilBERT.Configuration) throws -> [Workload] {
+    let workloads = try self.workloads()
+    for workload in workloads where workload.lengths.max() ?? 0 > configuration.positions {
+      throw ValidationError("the model takes at most \(configuration.positions) tokens; \(workload.name) has more")
+    }
+    return workloads
+  }
+
+  private func time(_ body: () throws -> Void) throws -> Timing {
     let clock = ContinuousClock()
     // The first runs grow the workspace and wake the threads.
-    for _ in 0..<2 { _ = try encoder.forward(batch) }
+    for _ in 0..<2 { try body() }
     let start = clock.now
     var samples: [Double] = []
     while samples.count < 3 || clock.now - start < .seconds(seconds) {
       var failure: (any Error)?
       let duration = clock.measure {
-        do { _ = try encoder.forward(batch) } catch { failure = error }
+        do { try body() } catch { failure = error }
       }
       if let failure { throw failure }
       samples.append(duration / .seconds(1))
@@ -104,16 +138,15 @@ private struct Workload {
 
   var tokens: Int { lengths.reduce(0, +) }
 
-  func batch(vocabulary: Int) -> PackedBatch {
+  func sequences(vocabulary: Int) -> [[Int32]] {
     // The same tokens every time: Knuth's linear congruential generator (MMIX).
     var state: UInt64 = 1
-    return PackedBatch(
-      lengths.map { length in
-        (0..<length).map { _ in
-          state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-          return Int32(state >> 33) % Int32(vocabulary)
-        }
-      })
+    return lengths.map { length in
+      (0..<length).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int32(state >> 33) % Int32(vocabulary)
+      }
+    }
   }
 }
 
@@ -129,6 +162,8 @@ extension JSON {
       ("shape", .string(workload.name)), ("median_ms", .number(timing.median * 1000)),
       ("min_ms", .number(timing.minimum * 1000)), ("runs", .integer(timing.runs)), ("tokens", .integer(workload.tokens)),
       ("tokens_per_second", .number(Double(workload.tokens) / timing.median)),
+      // Of the process so far: with one shape, what the shape needs.
+      ("peak_memory_bytes", .integer(PeakMemory.bytes)),
     ])
   }
 }

@@ -11,11 +11,13 @@ import SQuAD
 struct DatasetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dataset",
-    abstract: "Checks a dataset: counts, lengths in tokens, and what is wrong with it.",
+    abstract: "Checks a dataset: counts, lengths in tokens, and what is wrong with it; or parts it in two.",
     discussion: """
       Reads SQuAD 1.1 and 2.0 JSON, and JSONL of id, question and context, a paragraph at a time: the file may be larger than memory. \
       Counted as wrong are answers that the passage does not have at their answer_start (in Unicode scalars, which is what Python \
       calls characters), and duplicates.
+
+      --split parts it by articles into train and dev, for training; the lines of one passage stay together where there are no articles.
       """)
 
   @Argument(help: ArgumentHelp("The dataset (- for standard input).", valueName: "file|-"))
@@ -26,7 +28,29 @@ struct DatasetCommand: ParsableCommand {
   @Flag(help: "Print a JSON object.")
   var json = false
 
+  @Option(help: ArgumentHelp("Part the dataset: about this share of the questions goes to dev, whole articles each.", valueName: "share"))
+  var split: Double?
+
+  @Option(help: ArgumentHelp("Where train and dev go.", valueName: "folder"))
+  var output: String?
+
+  @Option(help: "Decides which articles go to dev.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    if let split, !(split > 0 && split < 1) { throw ValidationError("--split takes a share between 0 and 1") }
+    if (split == nil) != (output == nil) { throw ValidationError("--split and --output go together") }
+    if split != nil, file == TextInput.standardInputName { throw ValidationError("--split reads its file twice; name one") }
+  }
+
   func run() throws {
+    if let split, let output {
+      let parts = try DatasetSplit(path: file, share: split, seed: seed).write(to: output)
+      for part in [parts.train, parts.dev] {
+        try Output.write("\(part.path): \(part.questions) questions of \(part.articles) articles")
+      }
+      return
+    }
     let tokenizer = try model.tokenizer()
     let reader =
       file == TextInput.standardInputName

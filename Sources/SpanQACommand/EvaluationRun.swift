@@ -13,8 +13,10 @@ struct EvaluationRun {
   private var evaluation: Evaluation
   private var probabilities = QuestionValues<Double>()
 
+  /// - Parameter checkInterruption: called before each batch; what it throws ends the pass.
   init(
-    questions: consuming QuestionStream, total: Int, version: Evaluation.Version, batcher: consuming AnswerBatcher
+    questions: consuming QuestionStream, total: Int, version: Evaluation.Version, batcher: consuming AnswerBatcher,
+    checkInterruption: () throws -> Void = {}
   ) throws {
     self.total = total
     evaluation = Evaluation(version: version)
@@ -34,6 +36,7 @@ struct EvaluationRun {
         asked.append(question)
       }
       if batcher.isEmpty { break }
+      try checkInterruption()
       try batcher.runBatch()
       while let result = batcher.popFinished(), let question = asked.popFirst() {
         done += 1

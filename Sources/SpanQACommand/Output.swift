@@ -44,7 +44,8 @@ enum Output {
     }
   }
 
-  private static func write(_ bytes: [UInt8], to descriptor: Int32, name: String) throws(OutputError) {
+  /// Writes all of `bytes`, or fails by the file's `name`.
+  static func write(_ bytes: [UInt8], to descriptor: Int32, name: String) throws(OutputError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }

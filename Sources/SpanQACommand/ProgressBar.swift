@@ -12,14 +12,17 @@ struct ProgressBar {
   private let unit: String
   /// How many there are; `nil` where that is not known.
   private let total: Int?
+  /// How many were done before.
+  private let doneBefore: Int
   private let isShown: Bool
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private var lastDrawn: ContinuousClock.Instant?
 
-  init(_ unit: String, total: Int?, isShown: Bool = Self.standardErrorIsTerminal) {
+  init(_ unit: String, total: Int?, doneBefore: Int = 0, isShown: Bool = Self.standardErrorIsTerminal) {
     self.unit = unit
     self.total = total
+    self.doneBefore = doneBefore
     self.isShown = isShown
     start = clock.now
   }
@@ -34,7 +37,8 @@ struct ProgressBar {
     let now = clock.now
     if let lastDrawn, now - lastDrawn < .milliseconds(100) { return }
     lastDrawn = now
-    let state = State(unit: unit, done: done, total: total, seconds: (now - start).seconds, details: details())
+    let state = State(
+      unit: unit, done: done, doneBefore: doneBefore, total: total, seconds: (now - start).seconds, details: details())
     draw(state.line(width: Self.terminalWidth))
   }
 
@@ -62,13 +66,15 @@ extension ProgressBar {
   struct State {
     var unit: String
     var done: Int
+    /// How many of these were done before the time began.
+    var doneBefore = 0
     var total: Int?
     var seconds: Double
     var details: [String] = []
 
     /// The line, in at most `width` − 1 columns: a terminal breaks a full one.
     func line(width: Int) -> String {
-      let rate = seconds > 0 ? Double(done) / seconds : 0
+      let rate = seconds > 0 ? Double(done - doneBefore) / seconds : 0
       var facts = ["\(rate.short)/s"] + details
       guard let total, total > 0 else {
         return String("\(unit) \(done)  \(facts.joined(separator: "  "))".prefix(max(0, width - 1)))

@@ -22,6 +22,9 @@ public struct Vocabulary: Sendable {
   /// The number of tokens; ids are `0 ..< count`.
   public var count: Int { starts.count - 1 }
 
+  /// Whether each id stands for the same token in both.
+  public func hasSameTokens(as other: Vocabulary) -> Bool { starts == other.starts && bytes == other.bytes }
+
   /// Makes a vocabulary of tokens in the order of their ids. Fails on an empty list and on an empty, overlong or
   /// repeated token. `name` is what errors call it.
   public init(tokens: [String], name: String = "vocabulary") throws(TokenizerError) {

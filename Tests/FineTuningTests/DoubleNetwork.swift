@@ -11,7 +11,7 @@ struct DoubleNetwork {
   var values: [Double]
   var loss = SpanLoss()
   /// Dropout as the network has it; its masks are taken from there.
-  var dropout = DropoutPlan.none
+  var dropout: DropoutPlan?
 
   init(_ parameters: Parameters) {
     table = parameters.table
@@ -58,16 +58,16 @@ struct DoubleNetwork {
       return (0..<hidden).map { values[table.words + word * hidden + $0] + values[table.positions + position * hidden + $0] }
     }
     x = x.map { normalize($0, table.embeddingNorm) }
-    drop(&x, dropout.embeddings, batch)
+    drop(&x, dropout?.embeddings, batch)
     for (index, layer) in table.layers.enumerated() {
       let attended = apply(layer.attentionOutput, attention(apply(layer.attentionInput, x), index, batch))
       x = zip(x, attended).map { normalize(zip($0, $1).map(+), layer.attentionNorm) }
       let middle = apply(layer.expand, x).map { $0.map { $0 / 2 * (1 + erf($0 / 2.0.squareRoot())) } }
       var contracted = apply(layer.contract, middle)
-      drop(&contracted, dropout.feedForward(layer: index), batch)
+      drop(&contracted, dropout?.feedForward(layer: index), batch)
       x = zip(x, contracted).map { normalize(zip($0, $1).map(+), layer.outputNorm) }
     }
-    drop(&x, dropout.head, batch)
+    drop(&x, dropout?.head, batch)
     return apply(table.head, x)
   }
 
@@ -81,7 +81,7 @@ struct DoubleNetwork {
         var mask = [Float](repeating: 1, count: rows.count * rows.count)
         mask.withUnsafeMutableBufferPointer { mask in
           guard let start = mask.baseAddress else { return }
-          dropout.attention(layer: layer)?.apply(
+          dropout?.attention(layer: layer)?.apply(
             start, count: mask.count, sequence: batch.numbers[window], first: head * mask.count)
         }
         for query in rows {

@@ -294,6 +294,37 @@ static int run_f32_attention(size_t kernel, size_t index, const sq_kernel_set *s
   return 1;
 }
 
+static int run_f32_gelu_gradient_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+  static const float reaches[] = {1, 6, 120, 1e-40f};
+  uint64_t state = seed_of(kernel, index);
+  const size_t n = lengths[digit(&index, COUNT(lengths))];
+  const float reach = reaches[digit(&index, COUNT(reaches))];
+  if (index) return 0;
+  snprintf(result->text, sizeof result->text, "%zu elements up to %g", n, (double)reach);
+  float *const d = floats(&state, n, 1), *const u = floats(&state, n, reach);
+  set->f32_gelu_gradient_row(d, u, n);
+  put(result, d, n * sizeof *d);
+  put(result, u, n * sizeof *u);
+  free(d);
+  free(u);
+  return 1;
+}
+
+static int run_f32_dropout_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+  static const size_t firsts[] = {0, 1, 2, 385, 0x7fffffff};
+  static const uint32_t thresholds[] = {1, 0x1999999a, 0x80000000, 0xe0000000};
+  uint64_t state = seed_of(kernel, index);
+  const size_t n = lengths[digit(&index, COUNT(lengths))], first = firsts[digit(&index, COUNT(firsts))];
+  const uint32_t threshold = thresholds[digit(&index, COUNT(thresholds))];
+  if (index) return 0;
+  snprintf(result->text, sizeof result->text, "%zu elements from %zu, threshold %08x", n, first, threshold);
+  float *const x = floats(&state, n, 1);
+  set->f32_dropout_row(x, n, next(&state), first, threshold, 1.25f);
+  put(result, x, n * sizeof *x);
+  free(x);
+  return 1;
+}
+
 // MARK: The table. A kernel without cases does not compile.
 
 typedef int case_function(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result);

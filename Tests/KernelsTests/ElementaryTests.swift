@@ -14,6 +14,8 @@ struct ElementaryTests {
   static let exp2Error = 1.7e-7
   /// Largest error of GELU, relative to 1 + |x|.
   static let geluError = 1e-7
+  /// Largest error of GELU's derivative, which lies between −0.13 and 1.13.
+  static let slopeError = 1.5e-7
 
   @Test func powersOfTwo() {
     var worst = 0.0
@@ -27,15 +29,18 @@ struct ElementaryTests {
   }
 
   @Test func gelu() {
-    var (worst, worstTanh) = (0.0, 0.0)
+    var (worst, worstTanh, worstSlope) = (0.0, 0.0, 0.0)
     for x in stride(from: Float(-12), through: 12, by: 0.000_061) {
       let d = Double(x)
       let exact = d / 2 * (1 + erf(d / 2.0.squareRoot()))
       let tanhForm = d / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (d + 0.044715 * d * d * d)))
       worst = max(worst, abs(Double(Reference.gelu(x)) - exact) / (1 + abs(d)))
       worstTanh = max(worstTanh, abs(Double(Reference.geluTanh(x)) - tanhForm) / (1 + abs(d)))
+      let slope = (1 + erf(d / 2.0.squareRoot())) / 2 + d * exp(-d * d / 2) / (2 * Double.pi).squareRoot()
+      worstSlope = max(worstSlope, abs(Double(Reference.geluSlope(x)) - slope))
     }
-    print("gelu: largest error \(worst), tanh form \(worstTanh)")
+    print("gelu: largest error \(worst), tanh form \(worstTanh), derivative \(worstSlope)")
+    #expect(worstSlope < Self.slopeError)
     #expect(worst < Self.geluError)
     #expect(worstTanh < Self.geluError)
     // What is not a number stays so, and far out nothing is left of the tail.

@@ -404,43 +404,4 @@ struct CommandTests {
       print("logits, \(precision): the same digits in \(environments.count) environments")
     }
   }
-
-  // MARK: Running
-
-  struct Result {
-    var output, errors: String
-    var code: Int32
-  }
-
-  private func run(
-    _ arguments: some Collection<String>, input: Data = Data(), environment: [String: String] = [:]
-  ) throws -> Result {
-    // The tests' own program lies beside the command.
-    let folder = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
-    let process = Process()
-    process.executableURL = [folder, Bundle.main.bundleURL].map { $0.appending(path: "spanqa") }
-      .first { FileManager.default.isExecutableFile(atPath: $0.path) }
-    process.arguments = Array(arguments)
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let (standardInput, output, errors) = (Pipe(), Pipe(), Pipe())
-    process.standardInput = standardInput
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    try? standardInput.fileHandleForWriting.write(contentsOf: input)
-    try standardInput.fileHandleForWriting.close()
-    let printed = try output.fileHandleForReading.readToEnd() ?? Data()
-    let complained = try errors.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return Result(
-      output: String(decoding: printed, as: UTF8.self), errors: String(decoding: complained, as: UTF8.self),
-      code: process.terminationStatus)
-  }
-
-  private func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "spanqa-command-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder)
-  }
 }

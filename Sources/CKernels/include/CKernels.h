@@ -64,6 +64,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens, which attend to the first `attended` of
 ///   them (the rest is padding); `stride` parts two tokens' rows of q, k and v, `out_stride` those of out; `scratch` holds
 ///   sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
+/// f32_gelu_gradient_row: d = d · gelu′(u), then u = gelu(u), exact (erf).
+/// f32_dropout_row: x = 0 where the element's bits are below `threshold`, else x · factor. The row's elements are numbered from `first` on;
+///   the bits of elements 2i and 2i + 1 are the halves of SplitMix64's word i + 1 from `key`, the lower one first.
 #define SQ_KERNELS(X)                                                                                              \
   X(f32_bias_row, void, (float *row, const float *bias, size_t n))                                                 \
   X(f32_bias_gelu_row, void, (float *row, const float *bias, size_t n))                                            \
@@ -87,7 +90,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
   X(f16f32_row, void, (const void *x, size_t n, float *y))                                                         \
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
-     float scale, float *out, size_t out_stride, float *scratch))
+     float scale, float *out, size_t out_stride, float *scratch))                                                  \
+  X(f32_gelu_gradient_row, void, (float *d, float *u, size_t n))                                                   \
+  X(f32_dropout_row, void, (float *x, size_t n, uint64_t key, size_t first, uint32_t threshold, float factor))
 
 /// A set of kernels for one instruction set. NULL: this set has none of its own; the next set down serves.
 typedef struct {

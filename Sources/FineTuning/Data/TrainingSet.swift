@@ -9,6 +9,11 @@ public struct TrainingSet: Sendable {
   public struct Example: Sendable, Equatable {
     public var ids: [Int32]
     public var target: TrainingBatch.Target
+
+    public init(ids: [Int32], target: TrainingBatch.Target) {
+      self.ids = ids
+      self.target = target
+    }
   }
 
   /// A question that gives no window, and why.

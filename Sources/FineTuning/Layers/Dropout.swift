@@ -1,3 +1,5 @@
+import Kernels
+
 /// Random words that are computed from a key and an index, in any order (the output function of SplitMix64, Steele et al. 2014).
 enum CounterGenerator {
   @inline(__always)
@@ -24,15 +26,17 @@ struct Dropout {
     case attention, feedForward, head
   }
 
+  private let kernels: KernelSet
   private let key: UInt64
   /// An element falls where its 32 random bits are below this.
   private let threshold: UInt32
   private let factor: Float
 
   /// `nil` for a probability of 0.
-  init?(probability: Float, seed: UInt64, step: Int, site: Site, layer: Int) {
+  init?(probability: Float, seed: UInt64, step: Int, site: Site, layer: Int, kernels: KernelSet) {
     guard probability > 0 else { return nil }
     precondition(probability < 1)
+    self.kernels = kernels
     var key = CounterGenerator.mix(seed &+ 0x9E37_79B9_7F4A_7C15)
     for part in [UInt64(step), site.rawValue, UInt64(layer)] { key = CounterGenerator.mix(key ^ part &* 0xD1B5_4A32_D192_ED03) }
     self.key = key
@@ -41,23 +45,10 @@ struct Dropout {
   }
 
   /// x = x · mask, for elements `first ..< first + count` of a sequence. The gradient is treated in the same way.
-  ///
   func apply(_ x: UnsafeMutablePointer<Float>, count: Int, sequence: Int, first: Int) {
-    let key = CounterGenerator.mix(key ^ UInt64(sequence) &* 0xA24B_AED4_963E_E407)
-    var i = 0
-    while i < count {
-      let element = first + i
-      let word = CounterGenerator.word(key: key, index: UInt64(element >> 1))
-      if element & 1 == 0, i + 1 < count {
-        x[i] = UInt32(truncatingIfNeeded: word) < threshold ? 0 : x[i] * factor
-        x[i + 1] = UInt32(truncatingIfNeeded: word >> 32) < threshold ? 0 : x[i + 1] * factor
-        i += 2
-      } else {
-        let bits = UInt32(truncatingIfNeeded: element & 1 == 0 ? word : word >> 32)
-        x[i] = bits < threshold ? 0 : x[i] * factor
-        i += 1
-      }
-    }
+    kernels.dropout(
+      x, count: count, key: CounterGenerator.mix(key ^ UInt64(sequence) &* 0xA24B_AED4_963E_E407), first: first, threshold: threshold,
+      factor: factor)
   }
 
   /// The same over whole rows of a batch.

@@ -1,3 +1,5 @@
+import Kernels
+
 /// One transformer layer (post-norm):
 ///
 ///     a = norm₁(x + attention(x))
@@ -101,8 +103,7 @@ struct DropoutPlan {
   var probabilities: DropoutProbabilities
   var seed: UInt64
   var step: Int
-
-  static let none = DropoutPlan(probabilities: DropoutProbabilities(), seed: 0, step: 0)
+  var kernels: KernelSet
 
   var embeddings: Dropout? { make(probabilities.hidden, .embeddings) }
   var head: Dropout? { make(probabilities.head, .head) }
@@ -110,7 +111,7 @@ struct DropoutPlan {
   func feedForward(layer: Int) -> Dropout? { make(probabilities.hidden, .feedForward, layer) }
 
   private func make(_ probability: Float, _ site: Dropout.Site, _ layer: Int = 0) -> Dropout? {
-    Dropout(probability: probability, seed: seed, step: step, site: site, layer: layer)
+    Dropout(probability: probability, seed: seed, step: step, site: site, layer: layer, kernels: kernels)
   }
 }
 

@@ -12,9 +12,11 @@ import Kernels
 public final class Trainer {
   public struct Options: Sendable {
     public var epochs: Double
-    /// Windows a step.
+    /// Windows that go through the network together, at most.
     public var batchSize: Int
-    /// The most tokens that go through the network at once; a step with more is computed in parts.
+    /// How many such batches make a step; its loss is the mean over all their windows.
+    public var accumulation: Int
+    /// The most tokens that go through the network at once, which bounds the memory; a batch with more is computed in parts.
     public var tokenBudget: Int
     public var learningRate: Double
     /// The share of all steps in which the rate rises.
@@ -32,12 +34,13 @@ public final class Trainer {
     public var threads: Int?
 
     public init(
-      epochs: Double = 2, batchSize: Int = 16, tokenBudget: Int = 8192, learningRate: Double = 3e-5, warmup: Double = 0.1,
-      optimizer: AdamW.Options = AdamW.Options(), clipping: Double? = 1, dropout: DropoutProbabilities = DropoutProbabilities(),
+      epochs: Double = 2, batchSize: Int = 16, accumulation: Int = 1, tokenBudget: Int = 4096, learningRate: Double = 3e-5,
+      warmup: Double = 0.1, optimizer: AdamW.Options = AdamW.Options(), clipping: Double? = 1, dropout: DropoutProbabilities = DropoutProbabilities(),
       loss: SpanLoss = SpanLoss(), seed: UInt64 = 0, shuffles: Bool = true, recomputes: Bool = false, threads: Int? = nil
     ) {
       self.epochs = epochs
       self.batchSize = batchSize
+      self.accumulation = accumulation
       self.tokenBudget = tokenBudget
       self.learningRate = learningRate
       self.warmup = warmup
@@ -50,6 +53,8 @@ public final class Trainer {
       self.recomputes = recomputes
       self.threads = threads
     }
+
+    var windowsInStep: Int { batchSize * accumulation }
   }
 
   /// What a step did.
@@ -69,6 +74,9 @@ public final class Trainer {
   public let parameters: Parameters
   public let totalSteps: Int
   public let stepsInEpoch: Int
+  /// All that the steps depend on, a line for each: a run may be resumed by a trainer of the same identity. Threads and recomputation,
+  /// which change no bit, are not in it.
+  public let identity: String
   let optimizer: AdamW
   private let examples: [TrainingSet.Example]
   private let network: Network
@@ -95,13 +103,40 @@ public final class Trainer {
     gradients = Gradients(table: parameters.table) { !frozen($0.name) }
     guard gradients.isTrained.contains(true) else { throw TrainingError.everythingFrozen }
     optimizer = AdamW(parameters.table, options: options.optimizer, threads: options.threads)
-    stepsInEpoch = (examples.count + options.batchSize - 1) / options.batchSize
+    stepsInEpoch = (examples.count + options.windowsInStep - 1) / options.windowsInStep
     totalSteps = max(1, Int((options.epochs * Double(stepsInEpoch)).rounded()))
     schedule = LearningRateSchedule(
       peak: options.learningRate, warmupSteps: Int((options.warmup * Double(totalSteps)).rounded(.up)), totalSteps: totalSteps)
     // Guessing evenly costs the logarithm of a window's length.
     let longest = examples.reduce(1) { max($0, $1.ids.count) }
     worstLoss = 2 * log(Double(longest)) + 2
+    identity = Self.identity(parameters, examples: examples, options: options, isTrained: gradients.isTrained)
+  }
+
+  private static func identity(
+    _ parameters: Parameters, examples: [TrainingSet.Example], options: Options, isTrained: [Bool]
+  ) -> String {
+    var (model, data) = (Digest(), Digest())
+    model.add(UnsafeRawBufferPointer(parameters.values.floats))
+    for example in examples {
+      example.ids.withUnsafeBytes { data.add($0) }
+      data.add(UInt64(bitPattern: Int64(example.target.start)))
+      data.add(UInt64(bitPattern: Int64(example.target.end)))
+    }
+    let frozen = zip(parameters.table.entries, isTrained).filter { !$1 }.map(\.0.name)
+    return """
+      model \(model)
+      windows \(examples.count), \(data)
+      epochs \(options.epochs)
+      batch \(options.batchSize), accumulation \(options.accumulation), tokens \(options.tokenBudget)
+      rate \(options.learningRate), warm-up \(options.warmup)
+      optimizer \(options.optimizer)
+      clipping \(options.clipping.map { "\($0)" } ?? "none")
+      dropout \(options.dropout)
+      loss \(options.loss)
+      seed \(options.seed), shuffled \(options.shuffles)
+      frozen \(frozen.joined(separator: " "))
+      """
   }
 
   /// Steps taken so far.
@@ -148,17 +183,19 @@ public final class Trainer {
         options.shuffles ? Permutation(count: examples.count, seed: options.seed, epoch: epoch).order : Array(examples.indices)
       order = (epoch, numbers)
     }
-    let first = place * options.batchSize
-    return Array(order?.examples[first..<min(first + options.batchSize, examples.count)] ?? [])
+    let first = place * options.windowsInStep
+    return Array(order?.examples[first..<min(first + options.windowsInStep, examples.count)] ?? [])
   }
 
-  /// A step's examples in parts of at most `tokenBudget` tokens, one example at least.
+  /// A step's examples in parts of at most `batchSize` windows and `tokenBudget` tokens, one example at least.
   private func batches(_ numbers: [Int]) throws -> [TrainingBatch] {
     var batches: [TrainingBatch] = []
     var batch = TrainingBatch()
     for (place, number) in numbers.enumerated() {
       let example = examples[number]
-      if batch.windowCount > 0, batch.tokenCount + example.ids.count > options.tokenBudget {
+      if batch.windowCount == options.batchSize
+        || batch.windowCount > 0 && batch.tokenCount + example.ids.count > options.tokenBudget
+      {
         batches.append(batch)
         batch = TrainingBatch()
       }

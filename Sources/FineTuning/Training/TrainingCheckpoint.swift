@@ -21,19 +21,8 @@ public struct TrainingCheckpoint {
   public static func write(
     _ trainer: Trainer, run: String, notes: [String: String] = [:], to path: String
   ) throws(CheckpointError) {
-    let (parameters, optimizer) = (trainer.parameters, trainer.optimizer)
-    var tensors: [Checkpoint.Tensor] = []
-    for (prefix, storage) in [
-      ("", parameters.values), (prefixes.first, optimizer.firstMoments), (prefixes.second, optimizer.secondMoments),
-    ] {
-      for entry in parameters.table.entries {
-        let part = UnsafeBufferPointer(rebasing: storage.floats[entry.range])
-        tensors.append(
-          Checkpoint.Tensor(
-            name: prefix + entry.name, shape: entry.shape, elementType: .float32,
-            bytes: ConstantBytes(unowned: UnsafeRawBufferPointer(part), owner: ())))
-      }
-    }
+    let parameters = trainer.parameters
+    let tensors = blocks(of: trainer).flatMap { Self.tensors($0.storage, prefix: $0.prefix, table: parameters.table) }
     var metadata = notes
     let state = trainer.state
     metadata[Key.step] = String(state.step)
@@ -42,6 +31,43 @@ public struct TrainingCheckpoint {
     // The views are of memory that the trainer owns.
     try withExtendedLifetime(trainer) { () throws(CheckpointError) in
       try Checkpoint.writeSafetensors(tensors, metadata: metadata, to: path)
+    }
+  }
+
+  /// Writes parameters alone.
+  ///
+  /// - Throws: `CheckpointError` where the file cannot be written; one that was there stays then.
+  public static func writeParameters(_ parameters: Parameters, to path: String) throws(CheckpointError) {
+    try withExtendedLifetime(parameters) { () throws(CheckpointError) in
+      try Checkpoint.writeSafetensors(tensors(parameters.values, prefix: "", table: parameters.table), to: path)
+    }
+  }
+
+  /// Reads what `writeParameters` wrote.
+  ///
+  /// - Throws: `CheckpointError` for a file that cannot be read, `TrainingError.resume` for one of another model.
+  public static func readParameters(_ path: String, into parameters: Parameters) throws {
+    try read(Checkpoint(safetensors: path), prefix: "", into: parameters.values, table: parameters.table)
+  }
+
+  /// Views of a block of floats, a parameter each.
+  private static func tensors(_ storage: FloatStorage, prefix: String, table: ParameterTable) -> [Checkpoint.Tensor] {
+    table.entries.map { entry in
+      let part = UnsafeBufferPointer(rebasing: storage.floats[entry.range])
+      return Checkpoint.Tensor(
+        name: prefix + entry.name, shape: entry.shape, elementType: .float32,
+        bytes: ConstantBytes(unowned: UnsafeRawBufferPointer(part), owner: ()))
+    }
+  }
+
+  private static func read(_ checkpoint: Checkpoint, prefix: String, into storage: FloatStorage, table: ParameterTable) throws {
+    for entry in table.entries {
+      guard let tensor = checkpoint[prefix + entry.name], tensor.shape == entry.shape, tensor.elementType == .float32,
+        let parameter = tensor.parameter
+      else {
+        throw TrainingError.resume(file: checkpoint.file, reason: "it lacks '\(prefix)\(entry.name)' in the model's shape")
+      }
+      parameter.copyFloats(0..<entry.count, to: UnsafeMutableBufferPointer(rebasing: storage.floats[entry.range]))
     }
   }
 
@@ -55,20 +81,20 @@ public struct TrainingCheckpoint {
       throw refusal("it is not the checkpoint of a training run")
     }
     guard found == run else { throw refusal("it belongs to another run; \(Self.difference(found, run))") }
-    let (parameters, optimizer) = (trainer.parameters, trainer.optimizer)
-    for (prefix, storage) in [
-      ("", parameters.values), (prefixes.first, optimizer.firstMoments), (prefixes.second, optimizer.secondMoments),
-    ] {
-      for entry in parameters.table.entries {
-        guard let tensor = checkpoint[prefix + entry.name], tensor.shape == entry.shape, tensor.elementType == .float32,
-          let parameter = tensor.parameter
-        else { throw refusal("it lacks '\(prefix)\(entry.name)' in the model's shape") }
-        parameter.copyFloats(0..<entry.count, to: UnsafeMutableBufferPointer(rebasing: storage.floats[entry.range]))
-      }
+    for block in blocks(of: trainer) {
+      try Self.read(checkpoint, prefix: block.prefix, into: block.storage, table: trainer.parameters.table)
     }
     let average = checkpoint.metadata[Key.loss].flatMap { UInt64($0) }.map { Double(bitPattern: $0) }
     trainer.resume(atStep: step, lossAverage: average)
     return checkpoint.metadata
+  }
+
+  /// The floats that make a trainer's state, by the prefix of their names.
+  private static func blocks(of trainer: Trainer) -> [(prefix: String, storage: FloatStorage)] {
+    [
+      ("", trainer.parameters.values), (prefixes.first, trainer.optimizer.firstMoments),
+      (prefixes.second, trainer.optimizer.secondMoments),
+    ]
   }
 
   /// The first line in which two descriptions differ.

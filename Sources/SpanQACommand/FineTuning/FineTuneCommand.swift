@@ -1,0 +1,163 @@
+import ArgumentParser
+import Checkpoints
+import Encoder
+import FineTuning
+import SQuAD
+import SpanQA
+import WordPiece
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// `spanqa finetune`
+struct FineTuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "finetune",
+    abstract: "Trains a model on questions with answers, and writes it for use.",
+    discussion: """
+      Starts from a float32 model: a folder with an ONNX file, model.safetensors or pytorch_model.bin. A bare encoder gets a new head, \
+      and a BERT becomes a DistilBERT. The output folder gets the model (ONNX, safetensors, configuration, vocabulary), metrics.jsonl, a \
+      loss curve and a record of the training.
+
+      Ctrl-C writes a checkpoint and ends; the same command with --resume goes on from there, to the same bits as without the interruption.
+      """)
+
+  @Option(help: ArgumentHelp("The model to start from.", valueName: "folder|file"))
+  var model: String
+
+  @Option(help: ArgumentHelp("The questions to train on: SQuAD 1.1 or 2.0 JSON, or JSONL with answers.", valueName: "file"))
+  var train: String
+
+  @Option(help: ArgumentHelp("Questions to score the model on meanwhile; the best model is kept.", valueName: "file"))
+  var dev: String?
+
+  @Option(help: ArgumentHelp("Where the model goes.", valueName: "folder"))
+  var output: String
+
+  @Flag(help: "Go on from the output folder's checkpoint, or begin where there is none.")
+  var resume = false
+
+  @OptionGroup(title: "Data") var data: TrainingDataOptions
+  @OptionGroup(title: "Training") var training: TrainingOptions
+  @OptionGroup(title: "Evaluation and checkpoints") var supervision: SupervisionOptions
+
+  @Option(help: "How many threads compute; changes no bit. Without it: as many as this process may use.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1 on") }
+    if supervision.patience != nil, dev == nil { throw ValidationError("--patience needs --dev to tell whether the model gets better") }
+  }
+
+  func run() throws {
+    let folder = try FineTuningFolder(output, resumes: resume)
+    // What can be wrong with the dev set is known before hours have gone.
+    let examination = try dev.map { try DevelopmentSet(path: $0, limit: supervision.devLimit) }
+    let start = try StartingModel(at: model, headSeed: training.seed)
+    for note in start.notes { try Output.write("spanqa: \(note)", to: .standardError) }
+    try data.check(positions: start.parameters.table.configuration.positions)
+    let (examples, overview) = try trainingSet(start.tokenizer)
+    let teacher = try training.teacher.map { try Teacher($0, threads: threads, tokenizer: start.tokenizer) }
+    let pattern = try training.freezePattern(names: start.parameters.table.entries.map(\.name))
+    let trainer = try Trainer(
+      start.parameters, examples: examples, options: training.options(dropout: start.dropout, threads: threads),
+      frozen: { pattern?.matches($0) ?? false }, teacher: teacher.map { teacher in { try teacher.logits($0) } })
+
+    let run = FineTuningRun(
+      trainer: trainer, folder: folder, tokenizer: start.tokenizer, development: examination, options: supervision,
+      reading: data, teacher: teacher?.digest, threads: threads)
+    Interruption.begin()
+    let outcome: FineTuningRun.Outcome
+    do {
+      outcome = try run.run(resumes: resume)
+    } catch let error as FineTuningError {
+      guard case .interrupted = error else { throw error }
+      try Output.write("spanqa: \(error)", to: .standardError)
+      throw Interruption.exitCode
+    }
+    try folder.writeModel(trainer.parameters.model(), from: start)
+    try folder.writeRecord(record(overview, trainer: trainer, outcome: outcome))
+    try folder.removeCheckpoints()
+    for line in outcome.lines { try Output.write(line) }
+  }
+
+  private func trainingSet(_ tokenizer: Tokenizer) throws -> ([TrainingSet.Example], TrainingDataOverview) {
+    var progress = ProgressBar("training questions read", total: nil)
+    let set = try TrainingSet(path: train, tokenizer: tokenizer, options: data.options(seed: training.seed)) { progress.update($0) }
+    progress.finish()
+    let overview = TrainingDataOverview(set)
+    for line in overview.warnings { try Output.write("spanqa: \(line)", to: .standardError) }
+    return (set.examples, overview)
+  }
+
+  private func record(_ overview: TrainingDataOverview, trainer: Trainer, outcome: FineTuningRun.Outcome) -> JSON {
+    .object(
+      [
+        ("spanqa_version", .string(SpanQAVersion.current)), ("model", .string(URL(filePath: model).lastPathComponent)),
+        ("train", .string(URL(filePath: train).lastPathComponent)),
+        ("dev", dev.map { .string(URL(filePath: $0).lastPathComponent) } ?? .null), ("data", overview.json),
+        ("identity", .array(trainer.identity.split(separator: "\n").map { .string(String($0)) })),
+      ] + outcome.members)
+  }
+}
+
+/// What a training set holds, to be told.
+struct TrainingDataOverview {
+  private let set: (questions: Int, windows: Int, negatives: Int, tokens: Int)
+  private let unplaced: [TrainingSet.Unplaced]
+
+  init(_ set: TrainingSet) {
+    self.set = (
+      set.questions, set.examples.count, set.examples.count { $0.target.start == 0 }, set.examples.reduce(0) { $0 + $1.ids.count }
+    )
+    unplaced = set.unplaced
+  }
+
+  /// Of questions that cannot be trained on the first few; the record has all.
+  var warnings: [String] {
+    guard !unplaced.isEmpty else { return [] }
+    let shown = unplaced.prefix(5).map { "  \($0)" }
+    let rest = unplaced.count > 5 ? ["  … \(FineTuningFolder.Name.record) lists them all"] : []
+    return ["\(unplaced.count) of \(set.questions) questions cannot be trained on and are left out:"] + shown + rest
+  }
+
+  var json: JSON {
+    .object([
+      ("questions", .integer(set.questions)), ("windows", .integer(set.windows)),
+      ("windows_without_answer", .integer(set.negatives)), ("tokens", .integer(set.tokens)),
+      ("unplaced", .integer(unplaced.count)), ("unplaced_questions", .array(unplaced.map { .string($0.description) })),
+    ])
+  }
+}
+
+/// A model whose logits another one learns.
+struct Teacher {
+  private let runner: ModelRunner
+  /// Tells this teacher from others.
+  let digest: String
+
+  init(_ path: String, threads: Int?, tokenizer: Tokenizer) throws {
+    let files = try ModelFiles(at: URL(filePath: path))
+    let answerer = try QuestionAnswerer(modelFolder: URL(filePath: path), engine: EngineOptions(threads: threads))
+    guard answerer.tokenizer.vocabulary.hasSameTokens(as: tokenizer.vocabulary) else {
+      throw TeacherError(path: path)
+    }
+    runner = answerer.encoder
+    var digest = Digest()
+    let bytes = try Data(contentsOf: files.onnx, options: .mappedIfSafe)
+    bytes.withUnsafeBytes { digest.add($0) }
+    self.digest = digest.description
+  }
+
+  /// `[tokens, 2]`
+  func logits(_ batch: PackedBatch) throws -> [Float] { try runner.forward(batch).values }
+}
+
+struct TeacherError: Error, CustomStringConvertible {
+  let path: String
+
+  var description: String { "\(path): the teacher's vocabulary is another one than the model's; choose a teacher that reads the same tokens" }
+}

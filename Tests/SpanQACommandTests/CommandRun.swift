@@ -1,0 +1,55 @@
+import Foundation
+
+/// What a run of the command left.
+struct CommandResult {
+  var output, errors: String
+  var code: Int32
+}
+
+/// The built command, not yet started. `shell` goes before it, for example to limit what the process may do.
+func command(
+  _ arguments: some Collection<String>, environment: [String: String] = [:], shell: String? = nil
+) -> Process {
+  // The tests' own program lies beside the command.
+  let folder = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
+  let executable = [folder, Bundle.main.bundleURL].map { $0.appending(path: "spanqa") }
+    .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+  let process = Process()
+  if let shell {
+    process.executableURL = URL(filePath: "/bin/bash")
+    process.arguments = ["-c", shell + #"; exec "$0" "$@""#, executable?.path ?? ""] + arguments
+  } else {
+    process.executableURL = executable
+    process.arguments = Array(arguments)
+  }
+  process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+  return process
+}
+
+/// Runs the built command to its end.
+func run(
+  _ arguments: some Collection<String>, input: Data = Data(), environment: [String: String] = [:], shell: String? = nil
+) throws -> CommandResult {
+  let process = command(arguments, environment: environment, shell: shell)
+  let (standardInput, output, errors) = (Pipe(), Pipe(), Pipe())
+  process.standardInput = standardInput
+  process.standardOutput = output
+  process.standardError = errors
+  try process.run()
+  try? standardInput.fileHandleForWriting.write(contentsOf: input)
+  try standardInput.fileHandleForWriting.close()
+  let printed = try output.fileHandleForReading.readToEnd() ?? Data()
+  let complained = try errors.fileHandleForReading.readToEnd() ?? Data()
+  process.waitUntilExit()
+  return CommandResult(
+    output: String(decoding: printed, as: UTF8.self), errors: String(decoding: complained, as: UTF8.self),
+    code: process.terminationStatus)
+}
+
+/// A folder that is there while `body` runs.
+func withFolder(_ body: (URL) throws -> Void) throws {
+  let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "spanqa-command-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  try body(folder)
+}
