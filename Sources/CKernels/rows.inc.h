@@ -60,9 +60,10 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-/// 2^((x − largest) · factor), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
+/// 2^((x − largest) · factor), where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1. What is not a number
+/// stays none.
 INLINE v16 softmax16(v16 x, v16 largest, v16 factor) {
-  return exp2_16(max16((x - largest) * factor, splat(-126.0f)));
+  return exp2_16(max16(splat(-126.0f), (x - largest) * factor));
 }
 
 float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
