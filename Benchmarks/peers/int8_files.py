@@ -154,10 +154,10 @@ class Files:
 
     OURS = {
         "spanqa-dynamic": [],
-        "spanqa-dynamic-smoothed": ["--smoothing"],
+        "spanqa-dynamic-smoothed": ["--calibration"],
         "spanqa-dynamic-rows": ["--activations", "dynamic-rows"],
-        "spanqa-static": ["--activations", "static"],
-        "spanqa-static-unsmoothed": ["--activations", "static", "--no-smoothing"],
+        "spanqa-static": ["--activations", "static", "--calibration"],
+        "spanqa-static-unsmoothed": ["--activations", "static", "--no-smoothing", "--calibration"],
     }
     DYNAMIC = {
         "ort-dynamic-int8": dict(), "ort-dynamic-int8-channel": dict(per_channel=True),
@@ -175,7 +175,7 @@ class Files:
         "optimum-avx2": ["--avx2"], "optimum-avx512-vnni-channel": ["--avx512_vnni", "--per_channel"],
         "optimum-arm64": ["--arm64"],
     }
-    NAMES = [*OURS, *DYNAMIC, *STATIC, *OPTIMUM]
+    NAMES = ["float32", *OURS, *DYNAMIC, *STATIC, *OPTIMUM]
 
     def __getitem__(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
@@ -184,11 +184,15 @@ class Files:
         return path
 
     def make(self, name, path):
-        if name in self.OURS:
+        if name == "float32":
+            shutil.copyfile(self.source, path)
+        elif name in self.OURS:
+            options = list(self.OURS[name])
+            if options[-1:] == ["--calibration"]:
+                options.append(self.arguments.data / "train-v1.1.json")
             subprocess.run(
-                [self.command, "quantize", "--model", self.source, "--output", path, "--calibration",
-                 self.arguments.data / "train-v1.1.json", "--threads", str(self.arguments.threads), *self.OURS[name]],
-                check=True, stdout=subprocess.DEVNULL)
+                [self.command, "quantize", "--model", self.source, "--output", path, "--threads",
+                 str(self.arguments.threads), *options], check=True, stdout=subprocess.DEVNULL)
         elif name in self.OPTIMUM:
             target = self.folder / name
             shutil.rmtree(target, ignore_errors=True)
