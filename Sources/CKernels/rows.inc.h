@@ -60,9 +60,10 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-/// x = 2^((x − largest) · factor), of `n` vectors, where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1.
+/// x = 2^((x − largest) · factor), of `n` vectors, where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1. What
+/// is not a number stays none.
 INLINE void softmax_each(v16 *x, const size_t n, v16 largest, v16 factor) {
-  EACH(i, n) x[i] = max16((x[i] - largest) * factor, splat(-126.0f));
+  EACH(i, n) x[i] = max16(splat(-126.0f), (x[i] - largest) * factor);
   exp2_each(x, n);
 }
 

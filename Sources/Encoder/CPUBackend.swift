@@ -18,7 +18,8 @@ public struct CPUBackend: Backend {
 
   /// What sees the inputs of linear layers before they are multiplied; see `CPUBackend.init`.
   ///
-  /// It is handed the names of the layers that share the input, and some of its rows, `[rows, width]`, valid during the call. One
+  /// It is handed the names of the layers that share the input, and some of its rows, `[rows, width]`, times the layers' input factors,
+  /// valid during the call. One
   /// forward pass calls it from one thread, in the order of the layers.
   public typealias LinearObserver = @Sendable (_ layers: [String], _ rows: UnsafeBufferPointer<Float>, _ width: Int) -> Void
 
@@ -270,7 +271,7 @@ public struct CPUBackend: Backend {
     _ layer: CPULinear, to input: UnsafePointer<Float>, rows: Int, epilogue: KernelSet.Epilogue,
     result: UnsafeMutablePointer<Float>, in workspace: CPUWorkspace
   ) {
-    observer?(layer.names, UnsafeBufferPointer(start: input, count: rows * layer.inputs), layer.inputs)
+    if let observer { show(layer, UnsafeBufferPointer(start: input, count: rows * layer.inputs), to: observer) }
     layer.bias.withUnsafeBufferPointer { bias in
       guard let bias = bias.baseAddress else { return }
       switch layer.matrix {
@@ -283,6 +284,13 @@ public struct CPUBackend: Backend {
           kernels: kernels, threads: threads)
       }
     }
+  }
+
+  /// Shows an observer what a layer's weights meet.
+  private func show(_ layer: CPULinear, _ rows: UnsafeBufferPointer<Float>, to observer: LinearObserver) {
+    guard let factors = layer.inputFactors else { return observer(layer.names, rows, layer.inputs) }
+    let products = rows.indices.map { rows[$0] * factors[$0 % layer.inputs] }
+    products.withUnsafeBufferPointer { observer(layer.names, $0, layer.inputs) }
   }
 
   /// Calls `body` with each row, in blocks that are worth a thread.

@@ -2,7 +2,7 @@
 ///
 /// The table stays where the model's loader put it, often in a mapped file, of which only the touched pages are read.
 struct CPUEmbeddingTable: Sendable {
-  private let values: Parameter
+  let values: Parameter
   private let quantization: DistilBERT.Quantization?
   private let width: Int
 

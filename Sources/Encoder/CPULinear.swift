@@ -7,6 +7,8 @@ public struct CPULinear: Sendable {
   let matrix: Matrix
   /// `[outputs]`
   let bias: [Float]
+  /// What the input is multiplied by, in the matrix's own pass.
+  let inputFactors: [Float]?
 
   enum Matrix: Sendable {
     case float32(FloatMatrix)
@@ -26,6 +28,7 @@ public struct CPULinear: Sendable {
   init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM, threads: Int) {
     names = layers.map(\.name)
     bias = layers.flatMap(\.bias)
+    inputFactors = layers.first?.weights.inputFactors
     let weights = layers.map { precision == .int8 ? $0.weights.quantized() : $0.weights }
     if precision != .float32, let matrix = PackedInt8Matrix(weights, threads: threads) {
       self.matrix = .int8(matrix)
@@ -43,12 +46,12 @@ extension PackedInt8Matrix {
   fileprivate init?(_ weights: [DistilBERT.Weights], threads: Int) {
     let parts = weights.compactMap(\.integerColumns)
     guard let first = weights.first, let activation = first.activation, first.inputs <= Self.largestK,
-      weights.allSatisfy({ $0.activation == activation }), parts.count == weights.count
+      weights.allSatisfy({ $0.activation == activation && $0.inputFactors == first.inputFactors }), parts.count == weights.count
     else { return nil }
     let channels = weights.flatMap { weights in (0..<weights.outputs).map(weights.channel) }
     self.init(
       k: first.inputs, parts: parts, scales: channels.map(\.scale), zeroPoints: channels.map(\.zeroPoint),
-      activation: ActivationQuantization(activation), threads: threads)
+      activation: ActivationQuantization(activation), inputFactors: first.inputFactors, threads: threads)
   }
 }
 
@@ -79,7 +82,7 @@ extension DistilBERT.Weights {
     return (quantization.scales[channel], quantization.zeroPoints[channel] - shift)
   }
 
-  /// The real values, column by column.
+  /// The real values, times the inputs' factors, column by column.
   fileprivate var columns: FloatColumns {
     FloatColumns(count: outputs) { columns, destination, stride in
       // The values of one input, or of one output, lie next to each other.
@@ -88,7 +91,7 @@ extension DistilBERT.Weights {
       withUnsafeTemporaryAllocation(of: Float.self, capacity: rest.count) { values in
         for line in lines {
           let first = line * (isByInput ? outputs : inputs) + rest.lowerBound
-          if isByInput && quantization == nil {
+          if isByInput && quantization == nil && inputFactors == nil {
             let row = UnsafeMutableBufferPointer(start: destination + line * stride, count: rest.count)
             self.values.copyFloats(first..<first + rest.count, to: row)
             continue
@@ -96,7 +99,7 @@ extension DistilBERT.Weights {
           self.values.copyFloats(first..<first + rest.count, to: values)
           for (place, value) in values.enumerated() {
             let (input, output) = isByInput ? (line, place) : (place, line - columns.lowerBound)
-            destination[input * stride + output] = real(value, output: columns.lowerBound + output)
+            destination[input * stride + output] = (inputFactors?[input] ?? 1) * real(value, output: columns.lowerBound + output)
           }
         }
       }

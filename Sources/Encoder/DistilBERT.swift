@@ -153,15 +153,20 @@ public struct DistilBERT: Sendable {
     public var quantization: Quantization?
     /// How the file quantises this layer's input; `nil` for a float layer.
     public var activation: ActivationQuantization?
+    /// What the layer's inputs are multiplied by before anything else, `[inputs]`, so that they quantise better (Xiao et al. 2022,
+    /// "SmoothQuant"): y = (x ⊙ factors) · W + b. `nil`: nothing.
+    public var inputFactors: [Float]?
 
     public init(
-      values: Parameter, layout: Layout, quantization: Quantization? = nil, activation: ActivationQuantization? = nil
+      values: Parameter, layout: Layout, quantization: Quantization? = nil, activation: ActivationQuantization? = nil,
+      inputFactors: [Float]? = nil
     ) {
       precondition(values.shape.count == 2)
       self.values = values
       self.layout = layout
       self.quantization = quantization
       self.activation = activation
+      self.inputFactors = inputFactors
     }
 
     public var inputs: Int { layout == .inputsByOutputs ? values.shape[0] : values.shape[1] }
@@ -193,7 +198,9 @@ extension DistilBERT {
   /// The bytes of all weights as the file holds them.
   public var weightByteCount: Int {
     let float = MemoryLayout<Float>.size
-    func bytes(_ linear: Linear) -> Int { linear.weights.values.bytes.count + linear.bias.count * float }
+    func bytes(_ linear: Linear) -> Int {
+      linear.weights.values.bytes.count + (linear.bias.count + (linear.weights.inputFactors?.count ?? 0)) * float
+    }
     func bytes(_ norm: LayerNorm) -> Int { (norm.scale.count + norm.bias.count) * float }
     let tables = [embeddings.words, embeddings.positions] + [embeddings.tokenTypes].compactMap(\.self)
     let inLayers = layers.reduce(0) { sum, layer in

@@ -12,6 +12,8 @@ public struct LinearReport: Sendable, Equatable {
   public let scaleCount: Int
   /// How the layer's input is quantised; `nil` where it is not.
   public let activation: DistilBERT.ActivationQuantization?
+  /// Whether the input is multiplied by factors of its channels first.
+  public let isSmoothed: Bool
   /// The symbol of the product's kernel, or the library's function.
   public let kernel: String
   /// The memory that the packed weights take, with their scales.
@@ -39,6 +41,7 @@ extension CPUBackend {
         storedType: layer.weights.values.elementType,
         computedType: prepared.isInt8 ? weights.values.elementType : .float32,
         scaleCount: weights.quantization?.scales.count ?? 0, activation: prepared.isInt8 ? weights.activation : nil,
+        isSmoothed: weights.inputFactors != nil,
         kernel: kernelName(prepared),
         // Layers packed side by side share their memory by their outputs.
         byteCount: prepared.byteCount / max(1, prepared.outputs) * layer.weights.outputs)

@@ -14,10 +14,27 @@ extension DistilBERT.Weights {
     guard quantization == nil else { return self }
     let channels: SymmetricQuantizer.Channels = !perChannel ? .one : layout == .inputsByOutputs ? .columns : .rows
     let (integers, quantization) = SymmetricQuantizer(channels).quantize(values)
-    return DistilBERT.Weights(values: integers, layout: layout, quantization: quantization, activation: activation)
+    return DistilBERT.Weights(
+      values: integers, layout: layout, quantization: quantization, activation: activation, inputFactors: inputFactors)
   }
 
-  /// The real values, stored the way the matrix is.
+  /// Float weights that take the inputs as they are: their own rows hold the inputs' factors. Integer weights stay as they are.
+  public func withFoldedFactors() -> DistilBERT.Weights {
+    guard let inputFactors, quantization == nil else { return self }
+    var result = multiplyingInputs(by: inputFactors)
+    result.inputFactors = nil
+    return result
+  }
+
+  /// Float weights W[i, o] · factors[i]; what the inputs are multiplied by stays.
+  public func multiplyingInputs(by factors: [Float]) -> DistilBERT.Weights {
+    let columns = values.shape[1]
+    var result = values.floats()
+    for index in result.indices { result[index] *= factors[layout == .inputsByOutputs ? index / columns : index % columns] }
+    return DistilBERT.Weights(values: Parameter(result, shape: values.shape), layout: layout, inputFactors: inputFactors)
+  }
+
+  /// The real values, stored the way the matrix is; what the inputs are multiplied by stays outside.
   public func floats() -> [Float] {
     var result = values.floats()
     guard let quantization else { return result }

@@ -5,6 +5,12 @@ import ONNX
 struct LinearExport {
   let dynamicForm: DynamicForm
   private var quantizedInputs: [QuantizedInput: (values: String, scale: String, zeroPoint: String)] = [:]
+  private var multipliedInputs: [MultipliedInput: String] = [:]
+
+  private struct MultipliedInput: Hashable {
+    let input: String
+    let factors: [Float]
+  }
 
   private enum QuantizedInput: Hashable {
     case dynamic(String)
@@ -16,6 +22,7 @@ struct LinearExport {
   /// Adds the layer and returns its result, `[batch, sequence, outputs]`.
   mutating func add(_ linear: DistilBERT.Linear, to input: String, in graph: inout GraphBuilder) throws -> String {
     let (name, weights) = (linear.name, linear.weights)
+    let input = try weights.inputFactors.map { try multiplied(input, by: $0, for: name, in: &graph) } ?? input
     let product: String
     switch (weights.quantization, weights.activation) {
     case (nil, _):
@@ -33,6 +40,18 @@ struct LinearExport {
     }
     let bias = try graph.constant(linear.bias, as: name + ".bias")
     return graph.add("Add", [product, bias], as: name)
+  }
+
+  /// The input times its factors, once for all layers that share both.
+  private mutating func multiplied(
+    _ input: String, by factors: [Float], for layer: String, in graph: inout GraphBuilder
+  ) throws -> String {
+    let key = MultipliedInput(input: input, factors: factors)
+    if let known = multipliedInputs[key] { return known }
+    let constant = try graph.constant(factors, as: layer + ".input_factors")
+    let product = graph.add("Mul", [input, constant], as: layer + "/smoothed")
+    multipliedInputs[key] = product
+    return product
   }
 
   /// The weights as real numbers again (DequantizeLinear-13).

@@ -29,6 +29,8 @@ public struct PackedInt8Matrix: Sendable {
   public let k: Int
   public let n: Int
   public let activation: ActivationQuantization
+  /// What the inputs are multiplied by before they are quantised, `[k]`.
+  let inputFactors: [Float]?
   /// k rounded up to what the kernels take at a time.
   let paddedK: Int
   let panels: AlignedBuffer<Int8>
@@ -112,12 +114,16 @@ public struct PackedInt8Matrix: Sendable {
 
   /// Packs a `[k, n]` matrix from parts that stand side by side, on at most `threads` threads.
   ///
-  /// - Parameter scales, zeroPoints: one a column.
+  /// - Parameters:
+  ///   - scales, zeroPoints: one a column.
+  ///   - inputFactors: what the left factor's columns are multiplied by before they are quantised.
   public init(
-    k: Int, parts: [Columns], scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization, threads: Int
+    k: Int, parts: [Columns], scales: [Float], zeroPoints: [Int32], activation: ActivationQuantization,
+    inputFactors: [Float]? = nil, threads: Int
   ) {
     let n = parts.reduce(0) { $0 + $1.count }
-    precondition(k <= Self.largestK && scales.count == n && zeroPoints.count == n)
+    precondition(k <= Self.largestK && scales.count == n && zeroPoints.count == n && inputFactors?.count ?? k == k)
+    self.inputFactors = inputFactors
     self.k = k
     self.n = n
     self.activation = activation
@@ -170,9 +176,9 @@ public struct PackedInt8Matrix: Sendable {
     // Some thousands of elements take a microsecond.
     let share = max(1, 16_384 / k)
     ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
-      for row in task * share..<min(rows, (task + 1) * share) {
+      forEachRow(task * share..<min(rows, (task + 1) * share), of: input) { row, values in
         kernels.quantize(
-          input + row * k, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * quantized.stride,
+          values, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * quantized.stride,
           scale: quantized.scales + row, sum: quantized.sums + row)
       }
     }
@@ -187,6 +193,25 @@ public struct PackedInt8Matrix: Sendable {
       kernels.multiply(
         rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n), next: next,
         bias: bias, epilogue: epilogue, c: result, ldc: n)
+    }
+  }
+}
+
+extension PackedInt8Matrix {
+  /// Calls `body` with each row of `input`, times the factors where there are any.
+  private func forEachRow(_ rows: Range<Int>, of input: UnsafePointer<Float>, _ body: (Int, UnsafePointer<Float>) -> Void) {
+    guard let inputFactors else {
+      for row in rows { body(row, input + row * k) }
+      return
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: k) { product in
+      inputFactors.withUnsafeBufferPointer { factors in
+        for row in rows {
+          let values = input + row * k
+          for i in 0..<k { product[i] = values[i] * factors[i] }
+          if let base = product.baseAddress { body(row, UnsafePointer(base)) }
+        }
+      }
     }
   }
 }

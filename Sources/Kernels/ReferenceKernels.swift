@@ -155,11 +155,11 @@ enum Reference {
   /// row = exp((row − largest) · scale), as a power of two; returns the sum.
   static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int, _ scale: Float) -> Float {
     let factor = scale * 0x1.715476p+0
-    let largest = UnsafeBufferPointer(start: row, count: n).max() ?? 0
+    let largest = UnsafeBufferPointer(start: row, count: n).reduce(-Float.infinity) { $1 > $0 ? $1 : $0 }
     var sums = SIMD16<Float>()
     for i in 0..<n {
       let y = (row[i] - largest) * factor
-      row[i] = exp2(y > -126 ? y : -126)
+      row[i] = exp2(-126 > y ? -126 : y)
       sums[i % lanes] += row[i]
     }
     return sum(sums)

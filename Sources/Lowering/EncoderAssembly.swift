@@ -143,7 +143,22 @@ struct EncoderAssembly {
     guard let node = matcher.producer(of: name), case .linear(var linear, _) = node.operation, let input = node.input(0)
     else { throw error(at: name, expected) }
     linear.name = title
-    return (linear, matcher.rows(input))
+    let rows = matcher.rows(input)
+    guard let (x, factors) = multiplied(rows, width: linear.weights.inputs) else { return (linear, rows) }
+    linear.weights.inputFactors = factors
+    return (linear, matcher.rows(x))
+  }
+
+  /// A value times a constant for each of its columns, as smoothing before quantisation writes it.
+  private func multiplied(_ name: String, width: Int) -> (x: String, factors: [Float])? {
+    guard let node = matcher.node(name, "Mul") else { return nil }
+    for (x, factors) in matcher.pairs(node) {
+      guard let factors = matcher.vector(factors, count: width), factors.allSatisfy(\.isFinite),
+        graph.fact(x).shape == graph.fact(name).shape
+      else { continue }
+      return (x, factors)
+    }
+    return nil
   }
 
   private func norm(_ name: String, _ expected: String) throws(LoweringError) -> (DistilBERT.LayerNorm, input: String) {

@@ -16,6 +16,7 @@ public final class Calibration: Sendable {
   /// What was seen of one layer's input.
   public struct LayerInput: Sendable {
     public fileprivate(set) var histogram = ActivationHistogram()
+    public fileprivate(set) var channels = ChannelStatistics()
     /// Sums of squares: of the values, and of what quantising each row by its own largest magnitude takes away.
     fileprivate var signal = 0.0
     fileprivate var rowNoise = 0.0
@@ -31,6 +32,7 @@ public final class Calibration: Sendable {
 
     fileprivate mutating func add(_ rows: UnsafeBufferPointer<Float>, width: Int) {
       histogram.add(rows)
+      channels.add(rows, width: width)
       for start in stride(from: 0, to: rows.count, by: width) {
         let row = UnsafeBufferPointer(rebasing: rows[start..<start + width])
         var largest: Float = 0

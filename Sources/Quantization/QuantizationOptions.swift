@@ -23,6 +23,22 @@ public struct QuantizationOptions: Sendable {
     self.excluded = excluded
     self.keepsEmbeddings = keepsEmbeddings
   }
+
+  /// Whether a linear layer of this name stays as it is.
+  public func excludes(_ name: String) -> Bool { excluded.contains { Self.matches(name, $0) } }
+
+  /// Whether a name is what a pattern says, in which `*` stands for any characters.
+  static func matches(_ name: String, _ pattern: String) -> Bool {
+    let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+    guard parts.count > 1, let first = parts.first, let last = parts.last else { return name == pattern }
+    guard name.hasPrefix(first) else { return false }
+    var rest = name.dropFirst(first.count)
+    for part in parts.dropFirst().dropLast() where !part.isEmpty {
+      guard let place = rest.firstRange(of: part) else { return false }
+      rest = rest[place.upperBound...]
+    }
+    return rest.hasSuffix(last)
+  }
 }
 
 /// Why a model cannot be quantised.

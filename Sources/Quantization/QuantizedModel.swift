@@ -82,7 +82,7 @@ private struct Converter {
     let names = model.layers.flatMap { layer in
       [layer.query, layer.key, layer.value, layer.attentionOutput, layer.expand, layer.contract].map(\.name)
     }
-    for pattern in options.excluded where !names.contains(where: { matches($0, pattern) }) {
+    for pattern in options.excluded where !names.contains(where: { QuantizationOptions.matches($0, pattern) }) {
       throw .unknownLayer(pattern, known: names)
     }
   }
@@ -102,7 +102,7 @@ private struct Converter {
     }
     for part in parts {
       let linear = layer[keyPath: part]
-      if options.excluded.contains(where: { matches(linear.name, $0) }) {
+      if options.excludes(linear.name) {
         report(linear, weights: nil, activation: nil, of: nil)
         continue
       }
@@ -124,19 +124,6 @@ private struct Converter {
         name: linear.name, inputs: linear.weights.inputs, outputs: linear.weights.outputs,
         weightDecibels: weights.map { ratio(linear.weights.floats(), $0.floats()) }, activationDecibels: activationRatio,
         activation: activation))
-  }
-
-  /// Whether a name is what a pattern says, in which `*` stands for any characters.
-  private func matches(_ name: String, _ pattern: String) -> Bool {
-    let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
-    guard parts.count > 1, let first = parts.first, let last = parts.last else { return name == pattern }
-    guard name.hasPrefix(first) else { return false }
-    var rest = name.dropFirst(first.count)
-    for part in parts.dropFirst().dropLast() where !part.isEmpty {
-      guard let place = rest.firstRange(of: part) else { return false }
-      rest = rest[place.upperBound...]
-    }
-    return rest.hasSuffix(last)
   }
 }
 

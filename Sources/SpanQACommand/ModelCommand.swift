@@ -82,6 +82,7 @@ struct ModelCommand: ParsableCommand {
       ("positions", .integer(configuration.positions)),
       ("token_types", .integer(configuration.tokenTypes)),
       ("weights", .string(lowered.weightPrecision)),
+      ("word_embeddings", .string(lowered.model.embeddings.words.description)),
       ("quantised_values_taken_as_float", .integer(lowered.valuesTakenAsFloat.count)),
       ("weight_bytes", .integer(lowered.model.weightByteCount)),
       ("opset", .integer(Int(lowered.opset))),
@@ -89,6 +90,13 @@ struct ModelCommand: ParsableCommand {
       ("inputs", .array(inputs.map(JSON.string))),
       ("outputs", .array(outputs.map(JSON.string))),
     ]
+  }
+}
+
+extension DistilBERT.EmbeddingTable {
+  fileprivate var description: String {
+    let scales = quantization.map { $0.scales.count == 1 ? ", one scale" : ", a scale a row" } ?? ""
+    return "\(values.elementType.rawValue)\(scales), \(values.bytes.count) bytes"
   }
 }
 
@@ -107,11 +115,13 @@ extension LinearReport {
   }
 
   fileprivate var input: String {
-    switch activation {
-    case nil: "float32"
-    case .dynamic: "int8 by row"
-    case .fixed(let scale, let zeroPoint, let signed): "\(signed ? "int8" : "uint8") \(scale), zero \(zeroPoint)"
-    }
+    let numbers =
+      switch activation {
+      case nil: "float32"
+      case .dynamic: "int8 by row"
+      case .fixed(let scale, let zeroPoint, let signed): "\(signed ? "int8" : "uint8") \(scale), zero \(zeroPoint)"
+      }
+    return isSmoothed ? numbers + ", smoothed" : numbers
   }
 }
 
@@ -120,7 +130,7 @@ extension JSON {
     var members: [(String, JSON)] = [
       ("name", .string(layer.name)), ("inputs", .integer(layer.inputs)), ("outputs", .integer(layer.outputs)),
       ("stored_type", .string(layer.storedType.rawValue)), ("computed_type", .string(layer.computedType.rawValue)),
-      ("scales", .integer(layer.scaleCount)),
+      ("scales", .integer(layer.scaleCount)), ("smoothed", .bool(layer.isSmoothed)),
     ]
     switch layer.activation {
     case nil: members.append(("activation", "float32"))

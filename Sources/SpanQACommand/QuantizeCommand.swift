@@ -51,6 +51,14 @@ struct QuantizeCommand: ParsableCommand {
   @Option(help: "How static ranges are chosen: minmax, percentile:99.99 (any share), entropy or mse.")
   var range = RangeMethod.minmax
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Move large channels of the layers' inputs into their weights, as far as calibration shows that less is lost. Without either \
+      option: where there is --calibration, but for dynamic-rows.
+      """)
+  var smoothing: Bool?
+
   @Flag(help: "One scale a layer for the weights instead of one an output.")
   var perTensor = false
 
@@ -74,16 +82,24 @@ struct QuantizeCommand: ParsableCommand {
     if activations == .static, calibration == nil {
       throw ValidationError("static activations need --calibration with questions to take the ranges from")
     }
+    if smoothing == true, calibration == nil {
+      throw ValidationError("--smoothing needs --calibration with questions that show the layers' inputs")
+    }
   }
 
   func run() throws {
     let source = try model.onnx()
     let lowered = try LoweredModel(source)
-    let seen = try calibration.map { try calibrate(lowered.model, on: $0) }
     let options = QuantizationOptions(
       activations: activations == .static ? .fixed(range) : .dynamic, perChannel: !perTensor, excluded: exclude,
       keepsEmbeddings: keepEmbeddings)
-    let quantized = try QuantizedModel(lowered.model, options: options, calibration: seen)
+    var encoder = lowered.model
+    var seen = try calibration.map { try calibrate(encoder, on: $0) }
+    if isSmoothed, let path = calibration, let inputs = seen {
+      encoder = try encoder.smoothed(by: inputs, perChannel: !perTensor, excluded: options.excludes)
+      seen = try calibrate(encoder, on: path)
+    }
+    let quantized = try QuantizedModel(encoder, options: options, calibration: seen)
     let target = try Model(
       quantized.model, interface: ExportInterface(lowered), dynamicForm: activations == .dynamicRows ? .row : .tensor,
       producerVersion: SpanQAVersion.current, metadata: metadata)
@@ -100,6 +116,8 @@ struct QuantizeCommand: ParsableCommand {
     if let report { try Output.write(result.json.text + "\n", toFile: report) }
   }
 
+  private var isSmoothed: Bool { smoothing ?? (calibration != nil && activations != .dynamicRows) }
+
   private var metadata: [String: String] {
     var entries = [
       "spanqa.version": SpanQAVersion.current,
@@ -111,6 +129,7 @@ struct QuantizeCommand: ParsableCommand {
     if let calibration {
       entries["spanqa.quantization.data"] = URL(filePath: calibration).lastPathComponent
       entries["spanqa.quantization.samples"] = String(samples)
+      entries["spanqa.quantization.smoothing"] = isSmoothed ? "inputs' channels into weights" : "none"
       if activations == .static { entries["spanqa.quantization.range"] = range.description }
     }
     return entries

@@ -163,11 +163,77 @@ struct EncoderTests {
     #expect(nothingFirst.sequenceStarts == [0, 0, 1])
   }
 
-  @Test func damagedWeightsAreAnError() throws {
-    var model = TinyModel(Self.shapes[0], seed: 18).model
-    model.layers[0].outputNorm.scale[3] = .nan
-    let encoder = try Encoder(model)
-    #expect(throws: BatchError.notFinite(output: "the model's output")) { try encoder.forward(PackedBatch([[1, 2]])) }
+  /// What is not finite comes out as an error wherever it comes in, and never as a number: in float32, in int8 with rows' own scales,
+  /// and with scales that a file fixes.
+  @Test(arguments: [Float.nan, .infinity, -.infinity]) func damagedWeightsAreAnError(value: Float) throws {
+    let places: [(String, (inout DistilBERT) -> Void)] = [
+      ("embedding norm", { $0.embeddings.norm.bias[2] = value }), ("query", { $0.layers[0].query.bias[1] = value }),
+      ("key", { $0.layers[0].key.bias[1] = value }), ("value", { $0.layers[0].value.bias[0] = value }),
+      ("attention output", { $0.layers[0].attentionOutput.bias[4] = value }),
+      ("attention norm", { $0.layers[0].attentionNorm.scale[3] = value }), ("contract", { $0.layers[0].contract.bias[0] = value }),
+      ("output norm", { $0.layers[0].outputNorm.scale[3] = value }),
+    ]
+    func expand(_ model: inout DistilBERT) { model.layers[0].expand.bias[5] = value }
+    let undamaged = TinyModel(Self.shapes[0], seed: 18).model
+    for precision in [Precision.float32, .int8, .automatic] {
+      // GELU of −∞ is 0, and rightly so.
+      for (place, damage) in places + (value == -.infinity ? [] : [("expand", expand)]) {
+        var model = undamaged
+        if precision == .automatic {
+          for layer in model.layers.indices {
+            for part in [\DistilBERT.Layer.query, \.key, \.value, \.attentionOutput, \.expand, \.contract] {
+              let weights = model.layers[layer][keyPath: part].weights
+              model.layers[layer][keyPath: part].weights = weights.quantized(
+                activation: .fixed(scale: 0.05, zeroPoint: 100, signed: false))
+            }
+          }
+        }
+        #expect(throws: Never.self) { try Encoder(model, precision: precision).forward(PackedBatch([[1, 2]])) }
+        damage(&model)
+        let encoder = try Encoder(model, precision: precision)
+        #expect(throws: BatchError.notFinite(output: "the model's output"), "\(precision), \(place)") {
+          try encoder.forward(PackedBatch([[1, 2]]))
+        }
+      }
+    }
+  }
+
+  /// An int8 table is looked up as it is, and a float one becomes int8 with the layers.
+  @Test func wordEmbeddingsStayIntegersInMemory() throws {
+    let model = TinyModel(Self.shapes[0], seed: 21).model
+    var quantized = model
+    quantized.embeddings.words = model.embeddings.words.quantized()
+    let tables = [(quantized, Precision.automatic), (quantized, .int8), (model, .int8)]
+    for (model, precision) in tables {
+      let prepared = try CPUBackend(threads: 1, precision: precision).prepare(model.embeddings, configuration: model.configuration)
+      #expect(prepared.words.values.elementType == .int8)
+      #expect(prepared.words.values.bytes.count == model.configuration.vocabulary * model.configuration.hidden)
+    }
+    let batch = PackedBatch(Self.sequences)
+    #expect(
+      try Encoder(model, precision: .int8).forward(batch).values == Encoder(quantized, precision: .int8).forward(batch).values)
+  }
+
+  /// Inputs times factors, and weights that are divided by them, are the layer as it was.
+  @Test func inputFactorsAreMultipliedIn() throws {
+    let exact = TinyModel(Self.shapes[0], seed: 20).model
+    var model = exact
+    for layer in model.layers.indices {
+      for part in [\DistilBERT.Layer.query, \.key, \.value, \.attentionOutput, \.expand, \.contract] {
+        let weights = exact.layers[layer][keyPath: part].weights
+        // Powers of two, so that nothing is rounded.
+        let factors = (0..<weights.inputs).map { Float(sign: .plus, exponent: $0 % 5 - 2, significand: 1) }
+        model.layers[layer][keyPath: part].weights = weights.multiplyingInputs(by: factors.map { 1 / $0 })
+        model.layers[layer][keyPath: part].weights.inputFactors = factors
+        #expect(model.layers[layer][keyPath: part].weights.withFoldedFactors().floats() == weights.floats())
+      }
+    }
+    let batch = PackedBatch(Self.sequences)
+    let expected = try Encoder(exact, precision: .float32).forward(batch).values
+    #expect(try Encoder(model, precision: .float32).forward(batch).values == expected)
+    let rounded = try Encoder(model, precision: .int8).forward(batch).values
+    let range = (expected.max() ?? 0) - (expected.min() ?? 0)
+    #expect(zip(expected, rounded).allSatisfy { abs($0 - $1) < 0.1 * range } && rounded != expected)
   }
 
   @Test func halfPrecisionIsExact() {

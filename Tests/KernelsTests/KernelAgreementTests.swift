@@ -68,6 +68,20 @@ struct KernelAgreementTests {
     }
   }
 
+  /// A score that is not finite, but for −∞, makes the whole row no number: nothing that follows may take it for one.
+  @Test(arguments: KernelSet.available)
+  func softmaxOfNoNumberIsNone(_ name: KernelSet.Name) throws {
+    let set = try KernelSet(name)
+    for bad in [Float.nan, .infinity] {
+      for place in [0, 7, 16, 20] {
+        var row = [Float](repeating: 0.5, count: 21)
+        row[place] = bad
+        let sum = row.withUnsafeMutableBufferPointer { set.softmax($0.baseAddress!, count: 21) }
+        #expect(sum.isNaN && row[place].isNaN, "\(bad) at \(place)")
+      }
+    }
+  }
+
   @Test(arguments: sets)
   func softmax(_ name: KernelSet.Name) throws {
     let set = try KernelSet(name)

@@ -82,6 +82,72 @@ import Testing
     #expect(throws: QuantizationError.self) { try QuantizedModel(model, options: QuantizationOptions(excluded: ["expand"])) }
   }
 
+  /// A model some of whose channels are far larger than the others, as those of trained models are.
+  private static func withOutliers() -> DistilBERT {
+    var model = DistilBERT.random()
+    model.embeddings.norm.scale[5] = 20
+    for index in model.layers.indices {
+      model.layers[index].attentionNorm.scale[3] = 30
+      model.layers[index].outputNorm.scale[7] = 25
+      model.layers[index].expand.bias[11] = 20
+      model.layers[index].value.bias[2] = 15
+    }
+    return model
+  }
+
+  @Test(arguments: [DistilBERT.Weights.Layout.inputsByOutputs, .outputsByInputs])
+  func smoothingIsTheSameFunctionAndQuantisesBetter(layout: DistilBERT.Weights.Layout) throws {
+    var model = Self.withOutliers()
+    if layout == .outputsByInputs {
+      for index in model.layers.indices {
+        for part in [\DistilBERT.Layer.query, \.key, \.value, \.attentionOutput, \.expand, \.contract] {
+          let weights = model.layers[index][keyPath: part].weights
+          let (values, columns) = (weights.floats(), weights.outputs)
+          let turned = (0..<values.count).map { values[$0 % weights.inputs * columns + $0 / weights.inputs] }
+          model.layers[index][keyPath: part].weights = DistilBERT.Weights(
+            values: Parameter(turned, shape: [columns, weights.inputs]), layout: layout)
+        }
+      }
+    }
+    let smoothed = try model.smoothed(by: Self.calibrated(model))
+    for layer in smoothed.layers {
+      for linear in [layer.query, layer.expand, layer.contract] { #expect(linear.weights.inputFactors != nil, "\(linear.name)") }
+      #expect(layer.query.weights.inputFactors == layer.value.weights.inputFactors)
+      #expect(layer.attentionOutput.weights.inputFactors == nil, "the value projection holds them")
+    }
+    let batch = model.batch([5, 32, 20, 11], seed: 23)
+    let exact = try Self.logits(model, batch)
+    let range = (exact.max() ?? 0) - (exact.min() ?? 0)
+    let same = try Self.logits(smoothed, batch)
+    #expect(zip(exact, same).allSatisfy { abs($0 - $1) < 1e-4 * range })
+
+    func error(_ model: DistilBERT, _ options: QuantizationOptions) throws -> Float {
+      let quantized = try QuantizedModel(model, options: options, calibration: Self.calibrated(model))
+      #expect(try CPUBackend(threads: 1).linearReports(of: quantized.model).filter { $0.kernel.contains("u8s8f32") }.count == 12)
+      let found = try Self.logits(quantized.model, batch)
+      for form in DynamicForm.allCases {
+        #expect(try Self.logits(Self.readBack(quantized.model, form).model, batch) == found, "\(form), read back")
+      }
+      return zip(exact, found).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+    }
+    for activations in [QuantizationOptions.Activations.dynamic, .fixed(.minmax)] {
+      let options = QuantizationOptions(activations: activations)
+      let (before, after) = (try error(model, options), try error(smoothed, options))
+      print("smoothing, \(activations): the logits' error was \(before), is \(after)")
+      #expect(after < 0.8 * before)
+    }
+  }
+
+  @Test func layersThatStayFloatAreNotSmoothed() throws {
+    let model = Self.withOutliers()
+    let calibration = try Self.calibrated(model)
+    let options = QuantizationOptions(excluded: ["layer.0.expand", "layer.1.attention.key"])
+    let smoothed = try model.smoothed(by: calibration, excluded: options.excludes)
+    #expect(smoothed.layers[0].expand.weights.inputFactors == nil && smoothed.layers[1].expand.weights.inputFactors != nil)
+    #expect(smoothed.layers[1].query.weights.inputFactors == nil, "it shares its input with one that stays")
+    #expect(throws: QuantizationError.notCalibrated(layer: "layer.0.contract")) { try model.smoothed(by: Calibration()) }
+  }
+
   @Test func theReportNamesTheWorstLayers() throws {
     var model = DistilBERT.random()
     // One large weight an output takes the resolution from all others.

@@ -133,7 +133,7 @@ public final class Parameters {
   }
 
   private func copy(_ source: DistilBERT.Linear, to place: ParameterTable.Linear) throws(StartingModelError) {
-    let weights = source.weights
+    let weights = source.weights.withFoldedFactors()
     guard weights.quantization == nil else { throw .quantized(source.name) }
     let floats = weights.values.floats()
     let target = values.start + place.weight
