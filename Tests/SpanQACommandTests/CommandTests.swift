@@ -415,11 +415,8 @@ struct CommandTests {
   private func run(
     _ arguments: some Collection<String>, input: Data = Data(), environment: [String: String] = [:]
   ) throws -> Result {
-    // The tests' own program lies beside the command.
-    let folder = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
     let process = Process()
-    process.executableURL = [folder, Bundle.main.bundleURL].map { $0.appending(path: "spanqa") }
-      .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+    process.executableURL = CommandProcess.executable
     process.arguments = Array(arguments)
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let (standardInput, output, errors) = (Pipe(), Pipe(), Pipe())
@@ -435,12 +432,5 @@ struct CommandTests {
     return Result(
       output: String(decoding: printed, as: UTF8.self), errors: String(decoding: complained, as: UTF8.self),
       code: process.terminationStatus)
-  }
-
-  private func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "spanqa-command-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder)
   }
 }
