@@ -6,7 +6,7 @@ import Testing
 /// touched.
 @Suite(.serialized)
 struct KillTests {
-  private static let rounds = 20
+  private static let rounds = 12
 
   /// A folder with the model, questions as lines and as a dataset.
   private struct Place {

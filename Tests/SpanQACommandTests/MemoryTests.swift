@@ -4,7 +4,7 @@ import Testing
 /// The memory of a long passage: its text and its tokens, whatever its length; nothing of its windows stays.
 struct MemoryTests {
   /// The most bytes that a byte of the passage may cost (`docs/evaluation.md`).
-  private static let bytesPerByte = 12
+  private static let bytesPerByte = 8
   /// What a process may take more or less from one run to the next.
   private static let slack = 4 << 20
 
