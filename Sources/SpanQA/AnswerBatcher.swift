@@ -23,8 +23,7 @@ package struct AnswerBatcher {
   /// How many tokens have been computed, padding not among them.
   package private(set) var tokenCount = 0
 
-  /// The passages tokenised last: many questions on one passage tokenise it once.
-  private var passages: [String: TokenizedPassage] = [:]
+  private var cache = PassageCache()
 
   init(_ answerer: QuestionAnswerer, options: Options) {
     self.answerer = answerer
@@ -111,14 +110,13 @@ package struct AnswerBatcher {
     waitingBytes = 0
     guard !requests.isEmpty else { return }
 
+    let answerer = answerer
     let tokenizer = answerer.tokenizer
-    let unknown = Array(Set(requests.map(\.request.passage)).subtracting(passages.keys))
-    let tokenized = answerer.map(unknown) { TokenizedPassage($0, tokenizer: tokenizer) }
+    let passages = cache.passages(of: requests.map(\.request.passage)) { texts in
+      answerer.map(texts) { TokenizedPassage($0, tokenizer: tokenizer) }
+    }
     let questions = answerer.map(requests) { tokenizer.encode($0.request.question) }
-    for (text, passage) in zip(unknown, tokenized) { passages[text] = passage }
-
-    for ((index, request), question) in zip(requests, questions) {
-      guard let passage = passages[request.passage] else { continue }
+    for ((index, _), (passage, question)) in zip(requests, zip(passages, questions)) {
       do {
         let windows = try WindowSequence(
           question: question, passage: passage.encoding, classificationID: tokenizer.classificationID,
@@ -128,8 +126,5 @@ package struct AnswerBatcher {
         finished[index] = .failure(.windows(error))
       }
     }
-    // Keep what the next requests are likely to ask about.
-    let recent = Set(requests.map(\.request.passage))
-    passages = passages.filter { recent.contains($0.key) }
   }
 }

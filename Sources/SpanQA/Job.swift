@@ -32,9 +32,7 @@ struct Job {
   var isComplete: Bool { decoded == windows.count }
 
   /// How many tokens are still to be computed, at most.
-  var tokensLeft: Int {
-    windows.first.map { (windows.count - handedOut) * $0.ids.count } ?? 0
-  }
+  var tokensLeft: Int { (windows.count - handedOut) * windows.longestLength }
 
   func answer() -> Answer {
     let ranking = decoder.finish()
@@ -48,25 +46,6 @@ struct Job {
           score: span.score, startLogit: span.startLogit, endLogit: span.endLogit)
       },
       noAnswerScore: ranking.noAnswerScore)
-  }
-}
-
-/// A passage, its tokens, and the way from their offsets to the caller's string.
-final class TokenizedPassage: Sendable {
-  let text: String
-  let encoding: Encoding
-  let offsets: ScalarOffsets
-
-  init(_ text: String, tokenizer: Tokenizer) {
-    self.text = text
-    encoding = tokenizer.encode(text)
-    offsets = ScalarOffsets(text)
-  }
-
-  func range(utf8 range: Range<Int>) -> Range<String.Index> {
-    let utf8 = text.utf8
-    let start = utf8.index(utf8.startIndex, offsetBy: range.lowerBound)
-    return start..<utf8.index(start, offsetBy: range.count)
   }
 }
 

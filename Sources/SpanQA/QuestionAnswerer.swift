@@ -97,6 +97,8 @@ public struct QuestionAnswerer: Sendable {
   }
 
   /// The answers to a stream of requests, in their order, as a stream: requests are read as far ahead as fills a batch, and no further.
+  ///
+  /// An answer waits for as many requests, or for their end. A stream that comes slowly is better cut into parts, for `answer(_:options:)`.
   public func answers<Requests: AsyncSequence>(
     to requests: Requests, options: Options = Options()
   ) -> AnswerSequence<Requests> where Requests.Element == Request {

@@ -13,24 +13,23 @@
 enum TextInput {
   static let standardInputName = "-"
 
-  /// The whole text of `path`.
+  /// The whole text of `path`. Memory is twice the text's length for the moment.
   static func contents(of path: String) throws(InputError) -> String {
-    let bytes: [UInt8]
     if path == standardInputName {
       var reader = LineReader()
-      bytes = reader.readToEnd()
-    } else {
-      do {
-        bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
-      } catch {
-        throw .unreadable(path)
-      }
+      return try text(reader.readToEnd(), from: path)
+    }
+    let bytes: Data
+    do {
+      bytes = try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw .unreadable(path)
     }
     return try text(bytes, from: path)
   }
 
   /// Bytes as text.
-  static func text(_ bytes: [UInt8], from path: String, line: Int? = nil) throws(InputError) -> String {
+  static func text(_ bytes: some Collection<UInt8>, from path: String, line: Int? = nil) throws(InputError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw .notUTF8(path, line: line)
     }
@@ -90,8 +89,8 @@ struct LineReader {
   /// Everything that is left.
   mutating func readToEnd() -> [UInt8] {
     while fill() {}
-    defer { start = buffer.count }
-    return Array(buffer[start...])
+    defer { (buffer, start) = ([], 0) }
+    return start == 0 ? buffer : Array(buffer[start...])
   }
 
   /// Whether `next()` would return without waiting for a slow writer.

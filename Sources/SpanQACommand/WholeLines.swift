@@ -44,7 +44,7 @@ enum WholeLines {
     try Output.write(line)
   }
 
-  /// The handler: only atomics, `signal` and `raise`, all of which a handler may use.
+  /// The handler: only atomics and system calls that a handler may use.
   private static let handle: @convention(c) (Int32) -> Void = { number in
     pending.store(number, ordering: .releasing)
     while true {
@@ -64,6 +64,11 @@ enum WholeLines {
 
   private static func die(of number: Int32) {
     signal(number, SIG_DFL)
+    // A handler's own signal is blocked in it, and all are in the threads that run tasks: raised there it would wait for ever.
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    sigaddset(&mask, number)
+    pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     raise(number)
   }
 }

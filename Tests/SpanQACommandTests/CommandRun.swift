@@ -10,10 +10,7 @@ struct CommandResult {
 func command(
   _ arguments: some Collection<String>, environment: [String: String] = [:], shell: String? = nil
 ) -> Process {
-  // The tests' own program lies beside the command.
-  let folder = URL(filePath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
-  let executable = [folder, Bundle.main.bundleURL].map { $0.appending(path: "spanqa") }
-    .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+  let executable = CommandProcess.executable
   let process = Process()
   if let shell {
     process.executableURL = URL(filePath: "/bin/bash")
@@ -44,12 +41,4 @@ func run(
   return CommandResult(
     output: String(decoding: printed, as: UTF8.self), errors: String(decoding: complained, as: UTF8.self),
     code: process.terminationStatus)
-}
-
-/// A folder that is there while `body` runs.
-func withFolder(_ body: (URL) throws -> Void) throws {
-  let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "spanqa-command-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  try body(folder)
 }

@@ -9,6 +9,8 @@ enum Shared {
   static let folder = package.deletingLastPathComponent().appending(path: "shared")
   static let isThere = FileManager.default.fileExists(atPath: folder.path)
   static let goldens = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Goldens")
+  /// Whether tests that take a sample take all there is, which is minutes of work.
+  static let testsWholeSets = ProcessInfo.processInfo.environment["SPANQA_TEST_WHOLE_SETS"] == "1"
   static let mini = folder.appending(path: "models/spanqa-mini")
 
   /// The float32 mini model, loaded once.

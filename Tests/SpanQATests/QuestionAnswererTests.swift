@@ -31,6 +31,21 @@ struct QuestionAnswererTests {
     #expect(String(String.UnicodeScalarView(scalars)) == "1924")
   }
 
+  /// Passages that Unicode holds for the same are two: each answer's places are those of its own.
+  @Test func equivalentPassagesAreApart() async throws {
+    let composed = "Caf\u{E9} Zo\u{EB} stands in M\u{FC}nchen, and Andr\u{E9}s owns it."
+    let decomposed = composed.decomposedStringWithCanonicalMapping
+    #expect(composed == decomposed && composed.utf8.count != decomposed.utf8.count)
+    let requests = [composed, decomposed, composed].map { Request(question: "Who owns it?", passage: $0) }
+    let answers = try await QuestionAnswerer.default.answer(requests)
+    #expect(answers.map { Array($0.text.utf8) } == ["Andr\u{E9}s", "Andre\u{301}s", "Andr\u{E9}s"].map { Array($0.utf8) })
+    for (request, answer) in zip(requests, answers) {
+      #expect(Array(request.passage[answer.range].utf8) == Array(answer.text.utf8))
+      let scalars = Array(request.passage.unicodeScalars)[answer.scalarRange]
+      #expect(Array(String(String.UnicodeScalarView(scalars)).utf8) == Array(answer.text.utf8))
+    }
+  }
+
   @Test func aNeedleInALongPassage() throws {
     let hay = String(repeating: "The committee met again and talked about the weather for hours. ", count: 200)
     let passage = hay + "The secret word is marmalade. " + hay

@@ -100,11 +100,11 @@ public struct Evaluation: Sendable {
 
   /// The questions by rising probability; equal ones in the order of the probabilities' file.
   private func ranked(by probabilities: QuestionValues<Double>) -> [(item: Item, probability: Double)] {
-    var places: [String: Int] = [:]
-    for (index, item) in items.enumerated() where !item.isMissing { places[item.id] = index }
+    var places: [ExactString: Int] = [:]
+    for (index, item) in items.enumerated() where !item.isMissing { places[ExactString(item.id)] = index }
     var found: [(item: Item, probability: Double, order: Int)] = []
     for id in probabilities.ids {
-      guard let place = places[id], let probability = probabilities[id] else { continue }
+      guard let place = places[ExactString(id)], let probability = probabilities[id] else { continue }
       found.append((items[place], probability, found.count))
     }
     return found.sorted { ($0.probability, $0.order) < ($1.probability, $1.order) }.map { ($0.item, $0.probability) }

@@ -2,16 +2,16 @@
 public struct QuestionValues<Value: Sendable>: Sendable {
   /// The ids in the order in which they first occur.
   public private(set) var ids: [String] = []
-  private var values: [String: Value] = [:]
+  private var values: [ExactString: Value] = [:]
 
   public init() {}
 
   /// The value of a question; as in Python the last one counts where an id occurs twice.
   public subscript(id: String) -> Value? {
-    get { values[id] }
+    get { values[ExactString(id)] }
     set {
       guard let newValue else { return }
-      if values.updateValue(newValue, forKey: id) == nil { ids.append(id) }
+      if values.updateValue(newValue, forKey: ExactString(id)) == nil { ids.append(id) }
     }
   }
 

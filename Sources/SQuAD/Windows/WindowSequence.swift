@@ -17,6 +17,9 @@ public struct WindowSequence: Sendable, RandomAccessCollection {
   /// How many tokens of the passage lie between the beginnings of two windows.
   private let step: Int
 
+  /// The length of the longest window in tokens: that of all but the last one.
+  public var longestLength: Int { questionIDs.count + Swift.min(room, passage.count) + Window.specialTokenCount }
+
   public let startIndex = 0
   public let endIndex: Int
 
