@@ -103,7 +103,7 @@ let package = Package(
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels"]),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],
-      exclude: ["Goldens", "make_forms.py"]),
+      exclude: ["Goldens", "make_forms.py", "runtime_values.py"]),
     .testTarget(name: "InterpreterTests", dependencies: ["Interpreter", "ONNX"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],

@@ -80,7 +80,7 @@ struct ModelCommand: ParsableCommand {
       ("positions", .integer(configuration.positions)),
       ("token_types", .integer(configuration.tokenTypes)),
       ("weights", .string(lowered.weightPrecision)),
-      ("quantised_values_taken_as_float", .integer(lowered.valuesTakenAsFloat.count)),
+      ("quantised_between_operations", .integer(lowered.model.roundings?.count ?? 0)),
       ("weight_bytes", .integer(lowered.model.weightByteCount)),
       ("opset", .integer(Int(lowered.opset))),
       ("producer", .string(lowered.producer)),
