@@ -21,9 +21,6 @@ struct FormsTests {
 
     /// Half types round the weights, which both sides read, and ONNX Runtime's sums, which ours do not.
     var floatBound: Float { form.contains("fp16") ? 0.1 : form.hasPrefix("bfloat") ? 1e-3 : 1e-4 }
-
-    /// Sums in another order fall on the other side of a rounding, and the difference grows: in ONNX Runtime too.
-    var interpreterBound: Float { hasQuantisedInputs ? max(1e-3, 2 * (floor ?? 0)) : floatBound }
   }
 
   private static let folder = Export.folder(withForms: true)
@@ -93,8 +90,11 @@ struct FormsTests {
   /// The interpreter's difference to ONNX Runtime; the same for one node at a time, as a part of the largest magnitude; and ONNX
   /// Runtime's own.
   private func interpreted(_ form: Form, in folder: URL) throws -> String {
-    let difference = try Export(form.file, in: folder).interpretedDifference().absolute
-    #expect(difference <= form.interpreterBound, "\(form.file), interpreted: \(difference)")
+    let (difference, share) = try Export(form.file, in: folder).interpretedDifference()
+    // Sums in another order fall on the other side of a rounding, and the difference grows, in ONNX Runtime too; that each node is
+    // ONNX Runtime's is what tells.
+    let isClose = form.hasQuantisedInputs ? share <= 0.2 || difference <= 0.3 : difference <= (form.quantised ? 1e-3 : form.floatBound)
+    #expect(isClose, "\(form.file), interpreted: \(difference)")
     var line = String(format: "%.2g | ", difference)
     let values = folder.appending(path: "\(form.file).values")
     if FileManager.default.fileExists(atPath: values.path) {
