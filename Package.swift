@@ -110,7 +110,7 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],
-      exclude: ["Goldens", "make_forms.py"]),
+      exclude: ["Goldens", "make_forms.py", "runtime_values.py"]),
     .testTarget(name: "InterpreterTests", dependencies: ["Interpreter", "ONNX"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],

@@ -26,6 +26,10 @@ public protocol Backend: Sendable {
   /// The task's last layer, which stays in float32 where the file has it so.
   func prepareHead(_ layer: DistilBERT.Linear) throws -> Linear
   func prepare(_ norm: DistilBERT.LayerNorm) throws -> Norm
+  /// The pass of a model that rounds values between its operations; the operations below are not called for it.
+  func roundedPass(of model: DistilBERT, _ roundings: DistilBERT.Roundings) throws -> ForwardPass
+  /// Whether it computes as a quantised file says; otherwise in float32 throughout, without roundings.
+  var usesRoundings: Bool { get }
 
   // Running: once a batch.
 
@@ -69,6 +73,19 @@ public protocol Backend: Sendable {
   var normKernel: String { get }
   /// What lies where in a workspace.
   func memoryMap(of workspace: Workspace) -> [ObservedRegion]
+}
+
+/// A whole forward pass: the head's result for every token, or the last hidden state.
+public typealias ForwardPass = @Sendable (PackedBatch, Observer?, Ablation) throws(BackendError) -> [Float]
+
+/// For backends that run fused operations only.
+extension Backend {
+  public func roundedPass(of model: DistilBERT, _ roundings: DistilBERT.Roundings) throws -> ForwardPass {
+    throw BackendError.unavailable(
+      name, reason: "the model quantises values between its operations, which the cpu backend alone computes")
+  }
+
+  public var usesRoundings: Bool { true }
 }
 
 /// For backends that show nothing.

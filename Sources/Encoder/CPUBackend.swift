@@ -89,6 +89,15 @@ public struct CPUBackend: Backend {
     Norm(scale: norm.scale, shift: norm.bias, epsilon: norm.epsilon)
   }
 
+  public func roundedPass(of model: DistilBERT, _ roundings: DistilBERT.Roundings) -> ForwardPass {
+    let pass = RoundedPass(model, roundings: roundings, backend: self)
+    return { (batch, observer, ablation) throws(BackendError) in
+      pass.forward(batch, observer: observer, ablation: ablation)
+    }
+  }
+
+  public var usesRoundings: Bool { precision != .float32 }
+
   // MARK: Memory
 
   public func makeWorkspace(
@@ -254,7 +263,7 @@ public struct CPUBackend: Backend {
     }
   }
 
-  private func addAndNormalize(
+  func addAndNormalize(
     _ residual: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ norm: Norm, count: Int
   ) {
     norm.scale.withUnsafeBufferPointer { scale in
@@ -294,7 +303,7 @@ public struct CPUBackend: Backend {
   }
 
   /// Calls `body` with each row, in blocks that are worth a thread.
-  private func forEachRow(of rows: Int, cost: Int, _ body: (Int) -> Void) {
+  func forEachRow(of rows: Int, cost: Int, _ body: (Int) -> Void) {
     // Some thousands of elements take a microsecond; below that, another thread costs more than it brings.
     let block = max(1, 16_384 / max(1, cost))
     let blocks = (rows + block - 1) / block

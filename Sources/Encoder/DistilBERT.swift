@@ -1,3 +1,5 @@
+import Kernels
+
 /// An encoder of the BERT family as the engine understands it: sizes and weights, with no trace of the file they came from.
 ///
 /// The function (Sanh et al. 2019, "DistilBERT"; Devlin et al. 2018, "BERT"; post-norm transformer encoder):
@@ -13,12 +15,17 @@ public struct DistilBERT: Sendable {
   public var layers: [Layer]
   /// The task's linear layer, `[hidden, outputs]`: two outputs (start, end) for question answering. `nil`: a bare encoder.
   public var head: Linear?
+  /// What a statically quantised file rounds between the operations; `nil` where nothing is.
+  public var roundings: Roundings?
 
-  public init(configuration: Configuration, embeddings: Embeddings, layers: [Layer], head: Linear?) {
+  public init(
+    configuration: Configuration, embeddings: Embeddings, layers: [Layer], head: Linear?, roundings: Roundings? = nil
+  ) {
     self.configuration = configuration
     self.embeddings = embeddings
     self.layers = layers
     self.head = head
+    self.roundings = roundings
   }
 
   /// Sizes, read from the weights.
@@ -168,6 +175,9 @@ public struct DistilBERT: Sendable {
       self.activation = activation
       self.inputFactors = inputFactors
     }
+
+    /// How many inputs a product in integers may have.
+    public static let largestQuantizedInputs = PackedInt8Matrix.largestK
 
     public var inputs: Int { layout == .inputsByOutputs ? values.shape[0] : values.shape[1] }
     public var outputs: Int { layout == .inputsByOutputs ? values.shape[1] : values.shape[0] }

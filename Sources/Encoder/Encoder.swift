@@ -16,7 +16,7 @@ public struct Encoder: Sendable {
   /// What runs it.
   public let backend: BackendName
 
-  private let run: @Sendable (PackedBatch, Observer?, Ablation) throws(BackendError) -> [Float]
+  private let run: ForwardPass
 
   /// Prepares `model`: packs its weights, after which the model itself may go.
   ///
@@ -45,11 +45,15 @@ public struct Encoder: Sendable {
     configuration = model.configuration
     outputs = model.head?.weights.outputs ?? model.configuration.hidden
     hasHead = model.head != nil
+    self.backend = backend.name
+    if let roundings = model.roundings, backend.usesRoundings {
+      run = try backend.roundedPass(of: model, roundings)
+      return
+    }
     let prepared = try PreparedModel(model, backend: backend)
     run = { (batch, observer, ablation) throws(BackendError) in
       try prepared.forward(batch, observer: observer, ablation: ablation)
     }
-    self.backend = backend.name
   }
 
   /// The head's result for every token of `batch` (or the last hidden state, where there is no head).

@@ -46,6 +46,20 @@ public struct Interpreter: Sendable {
       graph, given: inputs, initializers: initializers, outer: [:], outputs: names, depth: 0, observer: observer)
   }
 
+  /// The graph's own nodes.
+  var nodes: [Node] { graph.nodes }
+
+  /// What one of the graph's nodes gives for values by name; nil where one of its inputs is neither among them nor an initialiser.
+  func run(_ node: Node, on values: [String: Value]) throws(InterpreterError) -> [Value]? {
+    var inputs: [Value?] = []
+    for name in node.inputs {
+      let value = values[name] ?? initializers[name]
+      if !name.isEmpty, value == nil { return nil }
+      inputs.append(name.isEmpty ? nil : value)
+    }
+    return try call(node, inputs, visible: initializers.merging(values) { $1 }, depth: 0)
+  }
+
   // MARK: - Checks
 
   /// How deep graphs may be nested.

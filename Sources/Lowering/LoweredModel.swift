@@ -20,9 +20,6 @@ public struct LoweredModel: Sendable {
   /// The graph's values that hold the hidden state after the embeddings, and then after each layer. (The name is none of
   /// the graph's where the file has the value inside a fused operator only.)
   public var layerOutputs: [String]
-  /// Values that the file quantises elsewhere than at a linear layer's input, by name: the encoder takes them as they
-  /// were before, so that it differs from the file by their rounding.
-  public var valuesTakenAsFloat: [String]
 
   /// The names of a graph's inputs.
   public struct Inputs: Sendable, Equatable {
@@ -42,7 +39,8 @@ public struct LoweredModel: Sendable {
   public enum Outputs: Sendable, Equatable {
     /// Question answering in two outputs: columns 0 and 1 of the model's output, each `[batch, sequence]`.
     case spans(start: String, end: String)
-    /// The model's output as it is, `[batch, sequence, width]`: a head's logits (width 2: start, end) ...
+    /// The model's output as it is, `[batch, sequence, width]`, or stacked, `[width, batch, sequence]`: a head's logits (width 2:
+    /// start, end) ...
     case logits(name: String, width: Int)
     /// ... or the last hidden state of an encoder without a head.
     case hiddenState(name: String, width: Int)
@@ -60,7 +58,7 @@ public struct LoweredModel: Sendable {
 
   init(
     model: DistilBERT, passes: [PassReport], opset: Int64, producer: String, weightPrecision: String, inputs: Inputs,
-    outputs: Outputs, layerOutputs: [String], valuesTakenAsFloat: [String]
+    outputs: Outputs, layerOutputs: [String]
   ) {
     self.model = model
     self.passes = passes
@@ -70,7 +68,6 @@ public struct LoweredModel: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.layerOutputs = layerOutputs
-    self.valuesTakenAsFloat = valuesTakenAsFloat
   }
 }
 

@@ -53,7 +53,7 @@ struct Lowering {
       inputs: LoweredModel.Inputs(
         inputIDs: roles.inputIDs, attentionMask: mask, maskIsLength: takesMaskAsLength, tokenTypes: types,
         unused: model.graph.inputs.map(\.name).filter { !used.contains($0) }),
-      outputs: outputs, layerOutputs: layerOutputs, valuesTakenAsFloat: graph.valuesTakenAsFloat.map(\.name))
+      outputs: outputs, layerOutputs: layerOutputs)
   }
 
   /// The inputs that the outputs depend on.

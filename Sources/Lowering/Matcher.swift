@@ -5,13 +5,10 @@ import ONNX
 struct Matcher {
   let graph: WorkGraph
   private let producers: [String: Int]
-  /// The steps of values that are taken as float.
-  private let steps: [String: Float]
 
   init(_ graph: WorkGraph) {
     self.graph = graph
     producers = graph.producers
-    steps = Dictionary(graph.valuesTakenAsFloat.map { ($0.name, $0.step) }) { max($0, $1) }
   }
 
   func producer(of name: String) -> WorkNode? { producers[name].map { graph.nodes[$0] } }
@@ -75,19 +72,44 @@ struct Matcher {
     return isClose(value, expected, type: graph.fact(name).type)
   }
 
-  /// The largest step in which a value between `output` and the values it is made of, `inputs`, is quantised in the file.
-  func quantizationStep(between output: String, and inputs: [String]) -> Float? {
-    var open = [output]
-    var seen: Set<String> = [output]
-    var largest: Float?
-    while let next = open.popLast() {
-      guard let node = producer(of: next), seen.count <= 64 else { continue }
-      for input in node.inputs where !inputs.contains(input) && seen.insert(input).inserted {
-        if let step = steps[input] { largest = max(largest ?? 0, step) }
-        open.append(input)
-      }
+  /// Looks through quantisations, which it puts before those in `passed`: what the value passes, first to last.
+  func unquantized(_ name: String, _ passed: inout [ValueQuantization]) -> String {
+    var name = name
+    while let node = producer(of: name), case .quantization(let quantization) = node.operation, let source = node.input(0) {
+      passed.insert(quantization, at: 0)
+      name = source
     }
-    return largest
+    return name
+  }
+
+  /// As ``rows(_:)``, looking through quantisations as well.
+  func rows(_ name: String, _ passed: inout [ValueQuantization]) -> String {
+    var name = name
+    while true {
+      let next = unquantized(rows(name), &passed)
+      if next == name { return name }
+      name = next
+    }
+  }
+
+  /// Quantisations that all are roundings with fixed scales.
+  func roundings(_ passed: [ValueQuantization]) throws(Mismatch) -> [Rounding] {
+    var result: [Rounding] = []
+    for quantization in passed {
+      guard case .fixed(let rounding) = quantization else {
+        throw Mismatch("a quantisation from a value's own range at a product's input only, its weights being integers")
+      }
+      // What is rounded is not changed by the same rounding.
+      if rounding != result.last { result.append(rounding) }
+    }
+    return result
+  }
+
+  /// Whether one of the nodes shortly before a value quantises.
+  func isQuantized(within name: String, depth: Int) -> Bool {
+    guard depth > 0, let node = producer(of: name) else { return false }
+    if case .quantization = node.operation { return true }
+    return node.inputs.contains { isQuantized(within: $0, depth: depth - 1) }
   }
 
   /// A product taken apart: the constant scalars multiplied, and the values that are not products.

@@ -17,10 +17,6 @@ struct WorkGraph {
   let sequence: Size
   /// Why a recogniser did not take a node that looked like its own, by the node's first output.
   var remarks: [String: String] = [:]
-  /// How a product's input was quantised, by the product's output.
-  var inputQuantization: [String: DistilBERT.ActivationQuantization] = [:]
-  /// Quantised values that are taken as they were before, with the step of each.
-  var valuesTakenAsFloat: [(name: String, step: Float)] = []
 }
 
 /// One operation, the values that it takes and those that it produces.
@@ -67,22 +63,51 @@ enum Operation {
   /// The same elements, row-major, in the shape that is known of the output.
   case reshape
   case transpose([Int])
+  /// The same elements, quantised and dequantised again.
+  case quantization(ValueQuantization)
   /// A function of the attention mask alone; the output's fact says which.
   case mask
   case layerNormalization(DistilBERT.LayerNorm)
   case gelu(DistilBERT.Activation)
   /// y = x · W + b
-  case linear(DistilBERT.Linear, hasBias: Bool)
+  case linear(LinearForm)
   /// Inputs: query, key and value, each `[batch · sequence rows, heads · head size]`.
-  case attention(heads: Int, isMasked: Bool)
+  case attention(AttentionForm)
   /// The word, position and token-type sum, before its norm.
   case embeddings(EmbeddingTables)
+}
+
+/// How a value between operations is quantised.
+enum ValueQuantization: Equatable {
+  case fixed(Rounding)
+  /// From its own range.
+  case dynamic
+}
+
+struct LinearForm {
+  var linear: DistilBERT.Linear
+  var hasBias = false
+  /// What the product passes before its bias is added.
+  var product: [ValueQuantization] = []
+}
+
+struct AttentionForm {
+  var heads: Int
+  var isMasked = false
+  var queries: [DistilBERT.Roundings.ScoreStep] = []
+  var keys: [DistilBERT.Roundings.ScoreStep] = []
+  var values: [Rounding] = []
+  var scores: [DistilBERT.Roundings.ScoreStep] = []
+  var probabilities: [Rounding] = []
+  var context: [Rounding] = []
 }
 
 struct EmbeddingTables {
   var words: DistilBERT.EmbeddingTable
   var positions: DistilBERT.EmbeddingTable
   var tokenTypes: DistilBERT.EmbeddingTable?
+  /// The order of the sum, and what is rounded in it.
+  var order = DistilBERT.Roundings.EmbeddingSum.words
 }
 
 extension WorkGraph {

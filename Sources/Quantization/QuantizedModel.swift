@@ -79,6 +79,7 @@ private struct Converter {
 
   /// Every name to be excluded has to be some layer's: a misspelt one would quantise what was to be kept.
   func check(_ model: DistilBERT) throws(QuantizationError) {
+    guard model.roundings == nil else { throw .alreadyQuantized(layer: "a value between the layers") }
     let names = model.layers.flatMap { layer in
       [layer.query, layer.key, layer.value, layer.attentionOutput, layer.expand, layer.contract].map(\.name)
     }

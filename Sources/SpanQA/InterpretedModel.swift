@@ -12,6 +12,8 @@ public struct InterpretedModel: Sendable {
   public let valueNames: Set<String>
 
   private let inputs: [ValueInfo]
+  /// Outputs that are declared with a number first and the sequence last.
+  private let stackedOutputs: Set<String>
   private let interpreter: Interpreter
 
   /// - Throws: `LoweringError.interface` where the inputs' names do not say what they are, `InterpreterError` where the graph holds an
@@ -19,6 +21,12 @@ public struct InterpretedModel: Sendable {
   public init(_ model: Model) throws {
     interface = try GraphInterface(model.graph)
     inputs = model.graph.inputs
+    stackedOutputs = Set(
+      model.graph.outputs.filter { output in
+        guard let shape = output.shape, shape.count == 3, case .fixed = shape[0] else { return false }
+        if case .fixed = shape[2] { return false }
+        return true
+      }.map(\.name))
     valueNames = Set(model.graph.nodes.flatMap(\.outputs)).union(model.graph.outputs.map(\.name)).subtracting([""])
     interpreter = try Interpreter(model)
   }
@@ -56,7 +64,7 @@ public struct InterpretedModel: Sendable {
       let found = try self.values(interface.outputs, of: part, observer: observer)
       let columns = try interface.outputs.map { name in
         guard let value = found[name] else { throw InterpretedModelError.shape(name: name, shape: []) }
-        return try Self.tokenRows(of: value, name: name, batch: part)
+        return try tokenRows(of: value, name: name, batch: part)
       }
       if columns.count == 1 {
         guard start == 0 || outputs == columns[0].width else {
@@ -75,17 +83,21 @@ public struct InterpretedModel: Sendable {
     return EncoderOutput(values: values, outputs: outputs, sequenceStarts: batch.sequenceStarts)
   }
 
-  /// A value that holds `width` numbers for each token of a padded batch, `[batch, sequence]`, `[batch, sequence, width]` or
-  /// `[batch · sequence, width]`.
-  static func tokenRows(
+  /// A value that holds `width` numbers for each token of a padded batch, `[batch, sequence]`, `[batch, sequence, width]`,
+  /// `[batch · sequence, width]` or, stacked, `[width, batch, sequence]`; the numbers of each token side by side.
+  func tokenRows(
     of value: Value, name: String, batch: PaddedBatch
   ) throws -> (values: [Float], width: Int) {
     let (rows, columns) = (batch.inputIDs.count, batch.width)
     let width: Int
     switch value.shape {
     case [rows, columns]: width = 1
-    case let shape where shape.count == 3 && Array(shape.prefix(2)) == [rows, columns]: width = shape[2]
+    case let shape where shape.count == 3 && Array(shape.prefix(2)) == [rows, columns] && !stackedOutputs.contains(name):
+      width = shape[2]
     case let shape where shape.count == 2 && shape[0] == rows * columns: width = shape[1]
+    case let shape where shape.count == 3 && Array(shape.suffix(2)) == [rows, columns]:
+      let (stacked, places) = (try value.floats(), rows * columns)
+      return ((0..<stacked.count).map { stacked[$0 % shape[0] * places + $0 / shape[0]] }, shape[0])
     default: throw InterpretedModelError.shape(name: name, shape: value.shape)
     }
     return (try value.floats(), width)

@@ -1,9 +1,10 @@
 import Encoder
+import Interpreter
 import Lowering
 import Observation
 import ONNX
 
-/// Compares the fused encoder with the graph run node by node, on the same inputs, layer by layer.
+/// Compares the fused encoder with the graph run node by node, on the same inputs, layer by layer; and both with what others give.
 public struct Verification: Sendable {
   /// How one value differs between two executors.
   public struct Difference: Sendable {
@@ -25,24 +26,40 @@ public struct Verification: Sendable {
     public let found, expected: Float
   }
 
-  private let lowered: LoweredModel
-  private let encoder: Encoder
+  private let fused: Fused?
   private let interpreted: InterpretedModel
 
-  /// - Throws: `LoweringError` where the graph is not understood: there is nothing to compare then.
+  private struct Fused {
+    let lowered: LoweredModel
+    let encoder: Encoder
+  }
+
+  /// What stopped lowering: there is no fused encoder to compare then.
+  public let refusal: LoweringError?
+
+  /// - Throws: `LoweringError` where the graph is not understood and `engine` requires the fused encoder, and what preparing
+  ///   either executor throws.
   public init(_ onnx: Model, engine: EngineOptions = EngineOptions()) throws {
-    lowered = try LoweredModel(onnx)
-    encoder = try engine.encoder(for: lowered.model)
+    do {
+      let lowered = try LoweredModel(onnx)
+      fused = Fused(lowered: lowered, encoder: try engine.encoder(for: lowered.model))
+      refusal = nil
+    } catch let error as LoweringError {
+      if engine.requiresFused { throw error }
+      (fused, refusal) = (nil, error)
+    }
     interpreted = try InterpretedModel(onnx)
   }
 
   /// Whether the graph attends to padding as well, so that it must be given none.
-  public var attendsToEverything: Bool { lowered.inputs.attentionMask == nil }
+  public var attendsToEverything: Bool {
+    fused.map { $0.lowered.inputs.attentionMask == nil } ?? (interpreted.interface.inputs.attentionMask == nil)
+  }
 
   /// Random rows with padding: as many and as long as the graph is made for, or three of up to `length` tokens.
   public func randomBatch(seed: UInt64, length: Int = 32) throws -> PaddedBatch {
     var generator = SplitMix64(seed: seed)
-    let configuration = encoder.configuration
+    let configuration = try fusedEncoder().encoder.configuration
     let rows = interpreted.interface.batch ?? 3
     let width = interpreted.interface.sequence ?? min(length, configuration.positions)
     var ids, mask, types: [[Int32]]
@@ -61,9 +78,11 @@ public struct Verification: Sendable {
   /// Runs both, and compares the hidden states after the embeddings and after each layer, and the outputs.
   ///
   /// - Parameter tolerance: The largest absolute difference allowed.
-  /// - Throws: `VerificationError.padding` where the batch is padded and the graph attends to everything; and what the
-  ///   executors throw.
+  /// - Throws: `VerificationError.padding` where the batch is padded and the graph attends to everything, `notFused` where the
+  ///   graph is not understood; and what the executors throw.
   public func run(_ batch: PaddedBatch, tolerance: Float) throws -> [Difference] {
+    let fused = try fusedEncoder()
+    let (lowered, encoder) = (fused.lowered, fused.encoder)
     if attendsToEverything, batch.attentionMask.contains(where: { $0.contains(0) }) { throw VerificationError.padding }
     var hidden: [[Float]] = []
     let states = Observer(
@@ -77,7 +96,7 @@ public struct Verification: Sendable {
     let known = names.filter { interpreted.valueNames.contains($0) }
     let values = try interpreted.values(known + outputNames, of: batch)
     func expected(_ name: String) throws -> (values: [Float], width: Int)? {
-      try values[name].map { try InterpretedModel.tokenRows(of: $0, name: name, batch: batch) }
+      try values[name].map { try interpreted.tokenRows(of: $0, name: name, batch: batch) }
     }
     var result: [Difference] = []
     for (number, name) in names.enumerated() where hidden.indices.contains(number) {
@@ -96,7 +115,13 @@ public struct Verification: Sendable {
     return result
   }
 
-  /// Compares the outputs of both executors with outputs made elsewhere.
+  private func fusedEncoder() throws -> Fused {
+    guard let fused else { throw VerificationError.notFused(reason: refusal.map { "\($0)" } ?? "it was not prepared") }
+    return fused
+  }
+
+  /// Compares the outputs of both executors (of the graph run node by node alone, where lowering refused it) with outputs made
+  /// elsewhere.
   ///
   /// - Parameter reference: Each output's numbers for the tokens of a batch alone, end to end.
   public func run(
@@ -105,7 +130,8 @@ public struct Verification: Sendable {
     let packed = try PackedBatch(
       inputIDs: batch.inputIDs, attentionMask: batch.attentionMask, tokenTypeIDs: types(of: batch))
     let places = batch.tokenPlaces
-    let sides = [("fused", try encoder.forward(packed)), ("node by node", try interpreted.forward(packed))]
+    var sides = [("node by node", try interpreted.forward(packed))]
+    if let fused { sides.insert(("fused", try fused.encoder.forward(packed)), at: 0) }
     var result: [Difference] = []
     for (number, name) in interpreted.interface.outputs.enumerated() {
       guard let expected = reference[name] ?? (number < 2 ? reference[["start_logits", "end_logits"][number]] : nil)
@@ -130,7 +156,16 @@ public struct Verification: Sendable {
   }
 
   /// The token types, if the model has a table of them.
-  private func types(of batch: PaddedBatch) -> [[Int32]]? { lowered.inputs.tokenTypes == nil ? nil : batch.tokenTypes }
+  private func types(of batch: PaddedBatch) -> [[Int32]]? {
+    (fused?.lowered.inputs ?? interpreted.interface.inputs).tokenTypes == nil ? nil : batch.tokenTypes
+  }
+
+  /// Runs each node by itself on the values that another runtime had, and compares what it gives with that runtime's result.
+  ///
+  /// - Parameter values: Of the graph's inputs and of its nodes' outputs, by name.
+  public static func nodes(of model: Model, on values: [String: Tensor]) throws -> [NodeCheck] {
+    try Interpreter(model).checkNodes(on: values.mapValues { try Value($0) })
+  }
 
   /// One of the graph's outputs: a column of the encoder's where start and end are outputs of their own, else all of it.
   private func column(_ number: Int, of output: EncoderOutput) -> [Float] {
@@ -171,12 +206,15 @@ public struct Verification: Sendable {
 
 /// Why two executors could not be compared.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
+  case notFused(reason: String)
   case padding
   case missing(output: String)
   case count(output: String, found: Int, expected: Int)
 
   public var description: String {
     switch self {
+    case .notFused(let reason):
+      "the graph runs node by node only, so there are no two executors to compare (give --against, outputs made elsewhere): \(reason)"
     case .padding: "the graph attends to padding as well; give rows of one length and no mask"
     case .missing(let output): "the reference has no values of the output '\(output)'"
     case .count(let output, let found, let expected):

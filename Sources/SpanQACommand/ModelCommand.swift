@@ -83,7 +83,7 @@ struct ModelCommand: ParsableCommand {
       ("token_types", .integer(configuration.tokenTypes)),
       ("weights", .string(lowered.weightPrecision)),
       ("word_embeddings", .string(lowered.model.embeddings.words.description)),
-      ("quantised_values_taken_as_float", .integer(lowered.valuesTakenAsFloat.count)),
+      ("quantised_between_operations", .integer(lowered.model.roundings?.count ?? 0)),
       ("weight_bytes", .integer(lowered.model.weightByteCount)),
       ("opset", .integer(Int(lowered.opset))),
       ("producer", .string(lowered.producer)),

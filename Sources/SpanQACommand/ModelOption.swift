@@ -63,7 +63,7 @@ struct ModelOption: ParsableArguments {
 
   /// Says on standard error where a model runs node by node.
   private func warn(_ runner: ModelRunner) throws {
-    if let warning = runner.warning { try Output.write("spanqa: warning: \(warning)", to: .standardError) }
+    if let warning = runner.warning { try Output.warn(warning) }
   }
 
   /// The model's graph as it was read.

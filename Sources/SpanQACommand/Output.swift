@@ -25,6 +25,9 @@ enum Output {
       name: stream.rawValue)
   }
 
+  /// Says what a user should know, on standard error.
+  static func warn(_ text: String) throws(OutputError) { try write("spanqa: warning: \(text)", to: .standardError) }
+
   /// Fails early where a file could not be written at the end of a long job.
   static func checkWritable(_ path: String) throws(OutputError) {
     let kind = kind(of: path)

@@ -127,6 +127,7 @@ enum InputError: Error, CustomStringConvertible {
   case unreadable(String)
   case notUTF8(String, line: Int?)
   case notJSON(String, line: Int?, expected: String)
+  case noValues(String)
 
   var description: String {
     switch self {
@@ -136,6 +137,8 @@ enum InputError: Error, CustomStringConvertible {
       "\(Self.place(path, line)): is not UTF-8 text; convert it first, for example with iconv -t UTF-8"
     case .notJSON(let path, let line, let expected):
       "\(Self.place(path, line)): is not \(expected)"
+    case .noValues(let path):
+      "\(path): holds no values of the model's graph; its initialisers must have the names of the graph's inputs and values"
     }
   }
 

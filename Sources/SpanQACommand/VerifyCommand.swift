@@ -1,4 +1,6 @@
 import ArgumentParser
+import Interpreter
+import ONNX
 import SpanQA
 
 #if canImport(FoundationEssentials)
@@ -17,7 +19,13 @@ struct VerifyCommand: ParsableCommand {
       for the hidden state after the embeddings and after each layer and for the outputs, the largest difference, that as a \
       part of the largest magnitude, and the first number that differs by more than the tolerance. The exit code is then 1.
 
-      --against compares both executors' outputs with those of a file, in the form that `spanqa logits` writes.
+      --against compares both executors' outputs with those of a file, in the form that `spanqa logits` writes. A graph that the fused \
+      encoder does not understand is compared with that alone.
+
+      --values compares node by node instead: the file is an ONNX file whose initialisers are what another runtime had as the graph's \
+      inputs and as its nodes' outputs, by name. Each node runs by itself on these, so that no difference grows from node to node. \
+      Printed are, for each operator, the largest difference, as a part of the largest magnitude for floats, and how many numbers \
+      differ. The exit code is 1 where one exceeds the tolerance, or integers differ by more than 1.
       """)
 
   @OptionGroup var model: ModelOption
@@ -28,6 +36,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Outputs made elsewhere for the same batch, as JSON.", valueName: "file"))
   var against: String?
 
+  @Option(help: ArgumentHelp("What another runtime had as inputs and as each node's outputs.", valueName: "file.onnx"))
+  var values: String?
+
   @Option(help: "The largest absolute difference allowed.")
   var tolerance: Float = 1e-4
 
@@ -37,28 +48,59 @@ struct VerifyCommand: ParsableCommand {
   func validate() throws {
     guard tolerance >= 0 else { throw ValidationError("--tolerance takes a number from 0 on") }
     guard against == nil || inputs != nil else { throw ValidationError("--against needs --inputs, the batch of its outputs") }
+    guard values == nil || inputs == nil && against == nil else {
+      throw ValidationError("--values holds the inputs as well; leave out --inputs and --against")
+    }
   }
 
   func run() throws {
+    if let values { return try checkNodes(on: values) }
     let verification = try Verification(model.onnx(), engine: model.engine)
+    var differences: [Verification.Difference] = []
     let batch = try inputs.map { try TokenBatch(contentsOf: $0).padded() } ?? verification.randomBatch(seed: seed)
-    var differences = try verification.run(batch, tolerance: tolerance)
+    if let refusal = verification.refusal, against != nil {
+      try Output.warn("the graph is compared node by node only, because of \(refusal)")
+    } else {
+      differences = try verification.run(batch, tolerance: tolerance)
+    }
     if let against {
       let reference = try ReferenceOutputs(contentsOf: against)
       differences += try verification.run(batch, against: reference.outputs, tolerance: tolerance)
     }
-    let width = max(8, differences.map(\.name.count).max() ?? 0)
-    func cell(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
-    try Output.write("\(cell("value", width))  \(cell("absolute", 14))  \(cell("relative", 14))  beyond \(tolerance)")
+    var table = TextTable([("value", .left), ("absolute", .left), ("relative", .left), ("beyond \(tolerance)", .left)])
     for difference in differences {
       let place = difference.firstBeyond.map {
         "row \($0.row), token \($0.column), element \($0.element): \($0.found), expected \($0.expected)"
       }
-      try Output.write(
-        "\(cell(difference.name, width))  \(cell("\(difference.absolute)", 14))  \(cell("\(difference.relative)", 14))  "
-          + (place ?? "nowhere"))
+      table.add([difference.name, "\(difference.absolute)", "\(difference.relative)", place ?? "nowhere"])
     }
+    for line in table.lines { try Output.write(line) }
     if differences.contains(where: { $0.firstBeyond != nil }) { throw ExitCode.failure }
+  }
+
+  /// What `--values` prints: the nodes of each operator together.
+  private func checkNodes(on path: String) throws {
+    let checks = try Verification.nodes(of: model.onnx(), on: Model(contentsOf: URL(filePath: path)).graph.initializers)
+    guard !checks.isEmpty else { throw InputError.noValues(path) }
+    var table = TextTable([
+      ("operator", .left), ("values", .right), ("numbers", .right), ("differ", .right), ("absolute", .left), ("relative", .left),
+      ("beyond", .left),
+    ])
+    var fails = false
+    for (name, checks) in Dictionary(grouping: checks, by: \.operatorType).sorted(by: { $0.key < $1.key }) {
+      func isBeyond(_ check: NodeCheck) -> Bool {
+        check.isFloatingPoint ? !(check.relative <= Double(tolerance)) : check.absolute > 1
+      }
+      let first = checks.first(where: isBeyond)
+      fails = fails || first != nil
+      table.add([
+        name, "\(checks.count)", "\(checks.reduce(0) { $0 + $1.count })", "\(checks.reduce(0) { $0 + $1.differing })",
+        "\(Float(checks.map(\.absolute).max() ?? 0))", "\(Float(checks.map(\.relative).max() ?? 0))",
+        first.map { "'\($0.output)'" } ?? "nowhere",
+      ])
+    }
+    for line in table.lines { try Output.write(line) }
+    if fails { throw ExitCode.failure }
   }
 }
 

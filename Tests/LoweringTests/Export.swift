@@ -1,6 +1,5 @@
 import Encoder
 import Foundation
-import Interpreter
 import Lowering
 import ONNX
 import Testing
@@ -72,35 +71,6 @@ struct Export {
   /// The largest difference between ONNX Runtime's outputs and ours, as a part of the outputs' range where `relative`.
   func largestDifference(relative: Bool = false) throws -> Float {
     try largestDifference(of: try LoweredModel(try Model(contentsOf: model)), relative: relative)
-  }
-
-  /// The largest difference between ONNX Runtime's outputs and the interpreter's.
-  func largestInterpretedDifference() throws -> Float {
-    let model = try Model(contentsOf: model)
-    let interpreter = try Interpreter(model)
-    var largest: Float = 0
-    var compared = 0
-    for test in cases {
-      var inputs: [String: Value] = [:]
-      for input in model.graph.inputs {
-        let rows = input.name == "attention_mask"
-          ? test.attentionMask : input.name == "token_type_ids" ? try #require(test.tokenTypes) : test.inputIDs
-        inputs[input.name] = try Value(
-          shape: [rows.count, rows[0].count], int64s: rows.joined().map { Int64($0) })
-      }
-      let kept = test.attentionMask.joined().enumerated().filter { $0.element == 1 }.map(\.offset)
-      for (name, values) in try interpreter.run(inputs) {
-        guard let expected = test.outputs[name] else { continue }
-        let all = try values.floats()
-        let width = expected.count / kept.count
-        let found = kept.flatMap { all[$0 * width..<($0 + 1) * width] }
-        try #require(found.count == expected.count)
-        largest = zip(found, expected).reduce(largest) { max($0, abs($1.0 - $1.1)) }
-        compared += found.count
-      }
-    }
-    try #require(compared > 0)
-    return largest
   }
 
   /// The largest difference between the outputs expected here and there.

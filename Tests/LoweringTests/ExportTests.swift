@@ -27,11 +27,13 @@ struct ExportTests {
   @Test("Tiny exports")
   func tiny() throws { try compare(try Export.all(in: Export.goldens)) }
 
-  @Test("Start and end logits side by side in one output are the head's logits; the other way round they are refused")
-  func joinedLogits() throws {
+  @Test(
+    "Start and end logits side by side, or stacked, in one output are the head's logits; the other way round they are refused",
+    arguments: [-1, 0])
+  func joinedLogits(axis: Int64) throws {
     var model = try Model(contentsOf: Export.goldens.appending(path: "legacy13-eager.onnx"))
     let apart = try LoweredModel(model)
-    model.graph.initializers["last"] = try Tensor(name: "last", shape: [1], elements: [2 as Int64])
+    model.graph.initializers["last"] = try Tensor(name: "last", shape: [1], elements: [axis])
     for name in ["start", "end"] {
       model.graph.nodes.append(
         Node(operatorType: "Unsqueeze", inputs: ["\(name)_logits", "last"], outputs: [name]))
@@ -40,7 +42,7 @@ struct ExportTests {
     for order in [["start", "end"], ["end", "start"]] {
       var joined = model
       joined.graph.nodes.append(
-        Node(operatorType: "Concat", inputs: order, outputs: ["logits"], attributes: ["axis": .int(-1)]))
+        Node(operatorType: "Concat", inputs: order, outputs: ["logits"], attributes: ["axis": .int(axis)]))
       if order[0] == "start" {
         let lowered = try LoweredModel(joined)
         #expect(lowered.outputs == .logits(name: "logits", width: 2))

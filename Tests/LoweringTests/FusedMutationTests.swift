@@ -225,7 +225,8 @@ struct FusedMutationTests {
     M.refused("infinite scale", scale(after: "Mul") { _ in .infinity }),
     M.refused("norm quantised inside", quantizing("Sqrt", step: 0.01)),
     M.refused("GELU quantised inside", quantizing("Erf", step: 0.01)),
-    M.refused("coarse scores", quantizing("Where", step: 1)),
+    M.refused("masked scores quantised", quantizing("Where", step: 1)),
+    M.expressed("probabilities quantised", quantizing("Softmax", step: 0.02)),
     M.refused("rounded integers", M.at("DequantizeLinear", takesActivation) { node, graph in
       graph.nodes.insert(
         Node(operatorType: "Neg", inputs: [node.inputs[0]], outputs: ["mutated.negated"]), at: 0)
@@ -234,7 +235,7 @@ struct FusedMutationTests {
   ]
 
   private static let everywhere: [Mutant] = [
-    M.refused("scores in steps of 40", scale(after: "MatMul") { _ in 40 }),
+    M.expressed("a product in steps of 40", scale(after: "MatMul") { _ in 40 }),
     M.expressed("words' scale") { graph in
       let words = graph.initializers.first { $0.value.shape == [60, 16] && $0.value.elementType == .uint8 }
       guard let table = words else { throw M.NotFound() }
@@ -265,6 +266,33 @@ struct FusedMutationTests {
     M.refused("not transposed", M.first("MatMulBnb4", M.attribute("transB", .int(0)))),
     M.refused("an unknown table", M.first("MatMulBnb4", M.attribute("quant_type", .int(2)))),
   ]
+
+  /// Each value that a static file quantises, with another scale or zero point on both sides: it saturates, or is coarser.
+  @Test(
+    "Every fixed quantisation is the graph's", arguments: ["distilbert-qdq-channel", "distilbert-qdq-matmul", "distilbert-qdq-linear"])
+  func everyQuantisation(name: String) throws {
+    let original = try Model(contentsOf: Export.goldens.appending(path: "Forms/\(name).onnx"))
+    let changes: [(String, Int, @Sendable (Double) -> Double)] = [
+      ("scale × 3", 1, { $0 * 3 }), ("scale / 3", 1, { $0 / 3 }), ("zero point + 40", 2, { $0 + 40 }),
+    ]
+    var (mutants, largest): (Int, Float) = (0, 0)
+    for node in original.graph.nodes where node.operatorType == "QuantizeLinear" && original.graph.initializers[node.inputs[0]] == nil {
+      for (change, position, apply) in changes {
+        var model = original
+        let changed = Self.value(position, apply)
+        try M.at("QuantizeLinear", { other, _ in other.outputs == node.outputs }, changed)(&model.graph)
+        for user in original.graph.nodes where user.operatorType == "DequantizeLinear" && user.inputs[0] == node.outputs[0] {
+          try M.at("DequantizeLinear", { other, _ in other.outputs == user.outputs }, changed)(&model.graph)
+        }
+        let apart = try Export.largestDifference(MutationTests.outputs(model), try MutationTests.interpretedOutputs(model))
+        #expect(apart.share <= MutationTests.flips, "\(node.label), \(change): \(apart) apart from the graph run node by node")
+        largest = max(largest, apart.share)
+        mutants += 1
+      }
+    }
+    #expect(mutants > 20)
+    print("\(name): \(mutants) mutants, apart from the graph run node by node by up to \(largest) of the range")
+  }
 
   @Test("Every mutant is refused, or changes the encoder")
   func mutation() throws {

@@ -107,6 +107,28 @@ struct CommandTests {
     }
   }
 
+  @Test func verifiesNodesAndGraphsThatAreRefused() throws {
+    let forms = URL(filePath: Self.model).deletingLastPathComponent().appending(path: "Forms")
+    func file(_ name: String) -> String { forms.appending(path: name).path }
+    let nodes = try run(["verify", "--model", file("bert-dynamic-int8.onnx"), "--values", file("bert-dynamic-int8.values")])
+    #expect(nodes.code == 0 && nodes.errors.isEmpty && nodes.output.contains("DynamicQuantizeLinear"))
+    let others = try run(["verify", "--model", file("distilbert-qdq-channel.onnx"), "--values", Self.model])
+    #expect(others.code == 1 && others.output.isEmpty && others.errors.split(separator: "\n").count == 1)
+    #expect(try run(["verify", "--values", "x", "--inputs", "y"]).code == 2)
+    let refused = try run(["verify", "--model", file("distilbert-qdq-adds.onnx")])
+    #expect(refused.code == 1 && refused.output.isEmpty && refused.errors.contains("layer norm"))
+    #expect(refused.errors.split(separator: "\n").count == 1)
+    try withFolder { folder in
+      let (inputs, outputs) = (folder.appending(path: "in.json"), folder.appending(path: "out.json"))
+      try Data(#"{"input_ids": [[3, 1, 4], [1, 5, 9]]}"#.utf8).write(to: inputs)
+      let model = ["--model", file("distilbert-qdq-adds.onnx")]
+      _ = try run(["logits", "--input", inputs.path, "--output", outputs.path] + model)
+      let alone = try run(["verify", "--inputs", inputs.path, "--against", outputs.path] + model)
+      #expect(alone.code == 0 && alone.errors.contains("warning") && alone.output.contains("start_logits, node by node"))
+      #expect(!alone.output.contains("fused"))
+    }
+  }
+
   @Test func logitsGiveAnyValueByItsName() throws {
     let batch = Data(#"{"input_ids": [[3, 1, 4], [1, 5, 0]], "attention_mask": [[1, 1, 1], [1, 1, 0]]}"#.utf8)
     let arguments = ["logits", "--model", Self.model, "--input", "-", "--output-name"]

@@ -64,7 +64,7 @@ struct ModelRunnerTests {
     for (found, expected) in zip(found.values, expected.values) { #expect(abs(found - expected) <= 1e-4) }
   }
 
-  @Test(arguments: ["legacy14-sdpa", "dynamo18-eager", "bert14-sdpa", "hidden17", "Forms/bert-optimizer"])
+  @Test(arguments: ["legacy14-sdpa", "dynamo18-eager", "bert14-sdpa", "hidden17", "Forms/bert-optimizer", "Forms/distilbert-qdq-channel"])
   func everyLayerAgrees(_ name: String) throws {
     let verification = try Verification(try Self.model(name))
     let differences = try verification.run(verification.randomBatch(seed: 1), tolerance: 1e-4)
@@ -77,6 +77,56 @@ struct ModelRunnerTests {
     let strict = try verification.run(verification.randomBatch(seed: 1), tolerance: 0)
     let place = try #require(strict.compactMap(\.firstBeyond).first)
     #expect(place.found != place.expected)
+  }
+
+  /// `[2, batch, sequence]`, also where that could be `[batch, sequence, 2]`.
+  @Test func stackedLogits() throws {
+    var model = try Self.model()
+    model.graph.initializers["first"] = try Tensor(name: "first", shape: [1], elements: [0 as Int64])
+    for name in ["start", "end"] {
+      model.graph.nodes.append(Node(operatorType: "Unsqueeze", inputs: ["\(name)_logits", "first"], outputs: [name]))
+    }
+    model.graph.nodes.append(
+      Node(operatorType: "Concat", inputs: ["start", "end"], outputs: ["logits"], attributes: ["axis": .int(0)]))
+    let sizes: [ONNX.Dimension] = [.fixed(2), .symbolic("batch"), .symbolic("sequence")]
+    model.graph.outputs = [ValueInfo(name: "logits", elementType: .float, shape: sizes)]
+    let batch = PackedBatch([[3, 1], [2, 6]])
+    let expected = try ModelRunner(try Self.model()).forward(batch)
+    let interpreted = try InterpretedModel(model).forward(batch)
+    #expect(interpreted.outputs == 2)
+    for (found, expected) in zip(interpreted.values, expected.values) { #expect(abs(found - expected) <= 1e-4) }
+    #expect(try ModelRunner(model, engine: EngineOptions(requiresFused: true)).forward(batch).values == expected.values)
+    let verification = try Verification(model)
+    let differences = try verification.run(verification.randomBatch(seed: 1), tolerance: 1e-4)
+    #expect(differences.last?.name == "logits" && differences.allSatisfy { $0.firstBeyond == nil })
+  }
+
+  @Test func refusedGraphsAreComparedAlone() throws {
+    let verification = try Verification(try Self.negated())
+    #expect("\(try #require(verification.refusal))".contains("turn"))
+    let batch = try PaddedBatch(Self.batch)
+    let error = try #require(throws: VerificationError.self) { try verification.run(batch, tolerance: 1e-4) }
+    #expect("\(error)".contains("turn") && !"\(error)".contains("\n"))
+    let output = try ModelRunner(try Self.negated()).forward(Self.batch)
+    let columns = (0..<2).map { column in stride(from: column, to: output.values.count, by: 2).map { output.values[$0] } }
+    let same = try verification.run(
+      batch, against: ["start_logits": columns[0], "end_logits": columns[1]], tolerance: 1e-4)
+    #expect(same.map(\.name) == ["start_logits, node by node", "end_logits, node by node"])
+    #expect(same.allSatisfy { $0.firstBeyond == nil })
+    #expect(throws: LoweringError.self) { try Verification(try Self.negated(), engine: EngineOptions(requiresFused: true)) }
+  }
+
+  @Test func nodesOnValuesMadeElsewhere() throws {
+    let model = try Self.model("Forms/distilbert-qdq-channel")
+    var values = try Model(contentsOf: Self.goldens.appending(path: "Forms/distilbert-qdq-channel.values")).graph.initializers
+    let checks = try Verification.nodes(of: model, on: values)
+    #expect(checks.count > 100 && checks.allSatisfy { $0.relative < 1e-6 })
+    // One value that no node gives, and no more than the nodes around it differ.
+    let name = try #require(checks.first { $0.operatorType == "Softmax" }?.output)
+    values[name] = try Tensor(
+      shape: values[name]?.shape ?? [], elements: try #require(try values[name]?.floats()).map { $0 + 1 })
+    let changed = try Verification.nodes(of: model, on: values).filter { $0.relative >= 1e-6 }.map(\.operatorType)
+    #expect(changed == ["Softmax", "QuantizeLinear"])
   }
 
   @Test func outputsMadeElsewhere() throws {

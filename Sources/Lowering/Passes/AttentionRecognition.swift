@@ -22,18 +22,18 @@ enum AttentionRecognition: Pass {
       do throws(Mismatch) {
         var found = try recogniser.core(end.base)
         if found == nil { found = try recogniser.standardAttention(end.base) }
-        guard let core = found else { continue }
+        guard var core = found else { continue }
         var view = core.view
         guard recogniser.replay(end.steps, on: &view) else { throw Mismatch("reshapes of whole heads") }
         guard end.scale == 1 else { throw Mismatch("attention's result without a scale") }
+        core.attention.context = try recogniser.matcher.roundings(end.arithmetic.compactMap(\.quantization))
         // Rows again: batch, sequence, and the heads side by side.
         let flat = Array(view.axes.joined())
         let order: [AxisView.Atom] = [.batch, .sequence, .heads, .headSize, .width]
         guard flat == order.filter({ flat.contains($0) }), let last = view.axes.last,
           !last.contains(.batch), !last.contains(.sequence), recogniser.matcher.width(output) == core.width
         else { continue }
-        graph.nodes[index] = node.becoming(
-          .attention(heads: core.heads, isMasked: core.isMasked), inputs: [core.query, core.key, core.value])
+        graph.nodes[index] = node.becoming(.attention(core.attention), inputs: [core.query, core.key, core.value])
         counts[core.form, default: 0] += 1
       } catch {
         graph.remarks[output] = error.expected
@@ -54,12 +54,12 @@ struct AttentionMatcher {
 
   struct Core {
     var query, key, value: String
-    var heads: Int
+    var attention: AttentionForm
     /// Heads times head size.
     var width: Int
     var view: AxisView
     var form: String
-    var isMasked = false
+    var heads: Int { attention.heads }
   }
 
   /// The largest value that takes a key out: what it adds underflows in a softmax over scores below 9,900.
@@ -72,32 +72,64 @@ struct AttentionMatcher {
     case transpose([Int])
   }
 
-  /// Goes back over reshapes, transposes and constant scales to the value that `isBase` accepts.
-  func trace(
-    _ name: String, to isBase: (WorkNode) -> Bool
-  ) -> (base: String, steps: [Step], scale: Double, isHalf: Bool)? {
-    var name = name
+  /// What stands between a value and the one that it is traced back to.
+  struct Trace {
+    var base: String
     var steps: [Step] = []
     var scale = 1.0
     var isHalf = false
-    while let node = matcher.producer(of: name) {
-      if isBase(node) { return (name, steps.reversed(), scale, isHalf) }
-      guard let source = node.input(0), let shape = graph.fact(name).shape else { return nil }
+    /// Scales and roundings, in their order.
+    var arithmetic: [Arithmetic] = []
+  }
+
+  enum Arithmetic {
+    case scale(Double)
+    case quantization(ValueQuantization)
+
+    var quantization: ValueQuantization? { if case .quantization(let quantization) = self { quantization } else { nil } }
+  }
+
+  /// Goes back over reshapes, transposes, quantisations and constant scales to the value that `isBase` accepts.
+  func trace(_ name: String, to isBase: (WorkNode) -> Bool) -> Trace? {
+    var trace = Trace(base: name)
+    while let node = matcher.producer(of: trace.base) {
+      if isBase(node) {
+        trace.steps.reverse()
+        trace.arithmetic.reverse()
+        return trace
+      }
+      guard let source = node.input(0), let shape = graph.fact(trace.base).shape else { return nil }
       switch node.operation {
       case .reshape:
-        steps.append(.reshape(shape))
-        name = source
+        trace.steps.append(.reshape(shape))
+        trace.base = source
       case .transpose(let order):
-        steps.append(.transpose(order))
-        name = source
+        trace.steps.append(.transpose(order))
+        trace.base = source
+      case .quantization(let quantization):
+        trace.arithmetic.append(.quantization(quantization))
+        trace.base = source
       default:
         guard let (value, factor, half) = scaled(node, shape: shape) else { return nil }
-        scale *= factor
-        isHalf = isHalf || half
-        name = value
+        trace.arithmetic.append(.scale(factor))
+        trace.scale *= factor
+        trace.isHalf = trace.isHalf || half
+        trace.base = value
       }
     }
     return nil
+  }
+
+  /// What happens to a value, as the executor takes it.
+  func scoreSteps(_ arithmetic: [Arithmetic]) throws(Mismatch) -> [DistilBERT.Roundings.ScoreStep] {
+    var result: [DistilBERT.Roundings.ScoreStep] = []
+    for step in arithmetic {
+      switch step {
+      case .scale(let factor): result.append(.scale(Float(factor)))
+      case .quantization(let quantization): result += try matcher.roundings([quantization]).map { .round($0) }
+      }
+    }
+    return result
   }
 
   /// A value times, or divided by, a constant.
@@ -136,6 +168,7 @@ struct AttentionMatcher {
     var view: AxisView
     var scale: Double
     var isHalf: Bool
+    var arithmetic: [Arithmetic]
   }
 
   /// The linear layer that a value is a view of.
@@ -143,15 +176,17 @@ struct AttentionMatcher {
     guard let traced = trace(name, to: isLinear), let shape = graph.fact(traced.base).shape,
       var view = AxisView(shape: shape, batch: graph.batch, sequence: graph.sequence), replay(traced.steps, on: &view)
     else { throw Mismatch("attention's queries, keys and values as linear layers whose outputs are split into heads") }
-    return Projection(base: traced.base, view: view, scale: traced.scale, isHalf: traced.isHalf)
+    return Projection(
+      base: traced.base, view: view, scale: traced.scale, isHalf: traced.isHalf, arithmetic: traced.arithmetic)
   }
 
   // MARK: The product
 
   /// softmax(…) · v, where `name` is that product; nil if its left side is no softmax.
   func core(_ name: String) throws(Mismatch) -> Core? {
+    var passed: [ValueQuantization] = []
     guard let product = matcher.node(name, "MatMul"), product.inputs.count == 2,
-      let softmax = probabilities(product.inputs[0])
+      let softmax = probabilities(product.inputs[0], &passed)
     else { return nil }
     guard let onnx = softmax.onnx, let scores = softmax.input(0), let rank = graph.fact(scores).shape?.count,
       let axis = try? onnx.int("axis", default: graph.opset < 13 ? 1 : -1),
@@ -162,11 +197,6 @@ struct AttentionMatcher {
     guard let dot = matcher.node(unmasked.value, "MatMul"), dot.inputs.count == 2 else {
       throw Mismatch("attention's scores as queries times keys, scaled and masked")
     }
-    if let step = matcher.quantizationStep(between: softmax.outputs[0], and: dot.inputs),
-      step > QuantizationRecognition.maximumScoreStep
-    {
-      throw Mismatch("attention's scores in steps of at most \(QuantizationRecognition.maximumScoreStep), not \(step)")
-    }
     let (query, key) = (try projection(dot.inputs[0]), try projection(dot.inputs[1]))
     let value = try projection(product.inputs[1])
     guard value.scale == 1 else { throw Mismatch("attention's values without a scale") }
@@ -174,7 +204,9 @@ struct AttentionMatcher {
     let scale = unmasked.scale * query.scale * key.scale
     try check(scale: scale, headSize: core.width / core.heads, isHalf: unmasked.isHalf || query.isHalf || key.isHalf)
     for mask in unmasked.masks { try check(maskAxesOf: mask, against: core.view) }
-    core.isMasked = !unmasked.masks.isEmpty
+    core.attention.isMasked = !unmasked.masks.isEmpty
+    core.attention.scores = try scoreSteps(unmasked.arithmetic)
+    core.attention.probabilities = try matcher.roundings(passed)
     return core
   }
 
@@ -208,7 +240,7 @@ struct AttentionMatcher {
         try check(additiveMask: mask)
       }
       try check(maskAxesOf: mask, against: core.view)
-      core.isMasked = true
+      core.attention.isMasked = true
     }
     core.form = "Attention"
     return core
@@ -240,13 +272,17 @@ struct AttentionMatcher {
     else { throw Mismatch("queries [batch, heads, sequence, head size], keys and values likewise, for one product") }
     guard let headSize = query.view.sizes[inner]?.constant else { throw Mismatch("heads of a known size") }
     let heads = query.view.heads ?? 1
+    let attention = AttentionForm(
+      heads: heads, queries: try scoreSteps(query.arithmetic), keys: try scoreSteps(key.arithmetic),
+      values: try matcher.roundings(value.arithmetic.compactMap(\.quantization)))
     return Core(
-      query: query.base, key: key.base, value: value.base, heads: heads, width: heads * headSize, view: query.view,
-      form: "MatMul, Softmax, MatMul")
+      query: query.base, key: key.base, value: value.base, attention: attention, width: heads * headSize,
+      view: query.view, form: "MatMul, Softmax, MatMul")
   }
 
   /// The softmax that a value is, or is where it is a number.
-  private func probabilities(_ name: String) -> WorkNode? {
+  private func probabilities(_ name: String, _ passed: inout [ValueQuantization]) -> WorkNode? {
+    let name = matcher.unquantized(name, &passed)
     if let softmax = matcher.node(name, "Softmax") { return softmax }
     // Rows without a single key are NaN in a softmax; exporters put zeros there. No row of ours is without a key: it
     // has itself.
@@ -263,17 +299,28 @@ struct AttentionMatcher {
     var scale = 1.0
     var isHalf = false
     var masks: [String] = []
+    /// Scales and roundings, in their order.
+    var arithmetic: [Arithmetic] = []
   }
 
   /// Goes back from a softmax's input over masks, and then over scales.
   private func removeMasks(_ name: String) throws(Mismatch) -> Unmasked {
     var result = Unmasked(value: name)
     while let node = matcher.producer(of: result.value), let shape = graph.fact(result.value).shape {
-      if let (value, factor, isHalf) = scaled(node, shape: shape) {
+      if case .quantization(let quantization) = node.operation, let source = node.input(0) {
+        result.arithmetic.insert(.quantization(quantization), at: 0)
+        result.value = source
+      } else if let (value, factor, isHalf) = scaled(node, shape: shape) {
+        result.arithmetic.insert(.scale(factor), at: 0)
         result.value = value
         result.scale *= factor
         result.isHalf = result.isHalf || isHalf
-      } else if result.scale == 1, let (value, mask) = try masked(node), graph.fact(value).shape == shape {
+      } else if result.scale == 1, let (value, mask, fill) = try masked(node), graph.fact(value).shape == shape {
+        // What is rounded afterwards must leave the fill where it takes a key out.
+        let rounded = try matcher.roundings(result.arithmetic.compactMap(\.quantization)).reduce(Float(fill)) { $1($0) }
+        guard Double(rounded) <= Self.maximumFill else {
+          throw Mismatch("masked scores that stay at \(Self.maximumFill) or less where they are quantised, not \(rounded)")
+        }
         result.value = value
         result.masks.append(mask)
       } else {
@@ -284,12 +331,12 @@ struct AttentionMatcher {
   }
 
   /// The scores and the mask that a node puts together.
-  private func masked(_ node: WorkNode) throws(Mismatch) -> (scores: String, mask: String)? {
+  private func masked(_ node: WorkNode) throws(Mismatch) -> (scores: String, mask: String, fill: Double)? {
     if node.onnx("Add") != nil {
       for (scores, mask) in matcher.pairs(node) {
-        guard case .mask = graph.fact(mask).content else { continue }
+        guard case .mask(_, _, _, let zero) = graph.fact(mask).content else { continue }
         try check(additiveMask: mask)
-        return (scores, mask)
+        return (scores, mask, zero.number ?? 0)
       }
     }
     guard node.onnx("Where") != nil, node.inputs.count == 3,
@@ -306,7 +353,7 @@ struct AttentionMatcher {
       throw Mismatch(
         "a mask that fills in \(Self.maximumFill) or less where attention_mask is 0, and nothing where it is 1")
     }
-    return (scores, node.inputs[0])
+    return (scores, node.inputs[0], number)
   }
 
   func check(additiveMask name: String) throws(Mismatch) {

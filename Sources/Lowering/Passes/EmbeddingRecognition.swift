@@ -39,40 +39,50 @@ struct EmbeddingMatcher {
 
   /// The tables whose rows are summed; nil if no words are among what is added.
   func sum(_ name: String) throws(Mismatch) -> EmbeddingTables? {
-    var words, positions, tokenTypes: DistilBERT.EmbeddingTable?
-    var open = [name]
-    var leaves = 0
-    var unknown = false
-    while let next = open.popLast() {
-      if let node = matcher.node(next, "Add"), node.inputs.count == 2 {
-        open += node.inputs
-        leaves += 1
-        guard leaves <= 4 else { return nil }
-        continue
-      }
-      switch try part(next) {
-      case .words(let table):
-        guard words == nil else { throw Mismatch("one lookup of words") }
-        words = table
-      case .positions(let table):
-        guard positions == nil else { throw Mismatch("one lookup of positions") }
-        positions = table
-      case .tokenTypes(let table):
-        guard tokenTypes == nil else { throw Mismatch("one lookup of token types") }
-        tokenTypes = table
-      case nil: unknown = true
-      }
-    }
-    guard let words else { return nil }
-    guard !unknown, let positions else {
-      // A part of a longer sum.
+    var found = Found()
+    guard let order = try parts(name, depth: 0, &found), let words = found.words, let positions = found.positions else {
+      // Another sum, or a part of a longer one.
       return nil
     }
+    let tokenTypes = found.tokenTypes
     let width = words.values.shape[1]
     guard positions.values.shape[1] == width, (tokenTypes?.values.shape[1] ?? width) == width,
       graph.fact(name).shape == [graph.batch, graph.sequence, Size(width)]
     else { throw Mismatch("embedding tables of the same width, summed to [batch, sequence, width]") }
-    return EmbeddingTables(words: words, positions: positions, tokenTypes: tokenTypes)
+    return EmbeddingTables(words: words, positions: positions, tokenTypes: tokenTypes, order: order)
+  }
+
+  private struct Found {
+    var words, positions, tokenTypes: DistilBERT.EmbeddingTable?
+  }
+
+  /// The rows that are added, in their order; nil if something else is among them.
+  private func parts(
+    _ name: String, depth: Int, _ found: inout Found
+  ) throws(Mismatch) -> DistilBERT.Roundings.EmbeddingSum? {
+    var passed: [ValueQuantization] = []
+    let source = matcher.unquantized(name, &passed)
+    let sum: DistilBERT.Roundings.EmbeddingSum
+    if let node = matcher.node(source, "Add"), node.inputs.count == 2 {
+      guard depth <= 4, let left = try parts(node.inputs[0], depth: depth + 1, &found),
+        let right = try parts(node.inputs[1], depth: depth + 1, &found)
+      else { return nil }
+      sum = .sum(left, right)
+    } else {
+      switch try part(source) {
+      case .words(let table):
+        guard found.words == nil else { throw Mismatch("one lookup of words") }
+        (found.words, sum) = (table, .words)
+      case .positions(let table):
+        guard found.positions == nil else { throw Mismatch("one lookup of positions") }
+        (found.positions, sum) = (table, .positions)
+      case .tokenTypes(let table):
+        guard found.tokenTypes == nil else { throw Mismatch("one lookup of token types") }
+        (found.tokenTypes, sum) = (table, .tokenTypes)
+      case nil: return nil
+      }
+    }
+    return try matcher.roundings(passed).reduce(sum) { .rounded($0, $1) }
   }
 
   private func part(_ name: String) throws(Mismatch) -> Part? {

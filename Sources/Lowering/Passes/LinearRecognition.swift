@@ -20,11 +20,9 @@ enum LinearRecognition: Pass {
         case ("", "Mul"): found = try dynamicallyQuantized(node, matcher)
         default: continue
         }
-        guard var found else { continue }
-        if found.linear.weights.quantization != nil, let activation = graph.inputQuantization[output] {
-          found.linear.weights.activation = activation
-        }
-        graph.nodes[index] = node.becoming(.linear(found.linear, hasBias: found.hasBias), inputs: [found.input])
+        guard let found else { continue }
+        graph.nodes[index] = node.becoming(
+          .linear(LinearForm(linear: found.linear, hasBias: found.hasBias)), inputs: [found.input])
         counts[onnx.operatorType == "Mul" ? "MatMulInteger" : onnx.operatorType, default: 0] += 1
       } catch {
         graph.remarks[output] = error.expected
@@ -39,12 +37,16 @@ enum LinearRecognition: Pass {
       let node = graph.nodes[index]
       guard node.onnx("Add") != nil else { continue }
       for (source, biasName) in matcher.pairs(node) {
-        guard let producer = matcher.producer(of: source), case .linear(var linear, false) = producer.operation,
-          let bias = matcher.vector(biasName, count: linear.bias.count),
+        var product: [ValueQuantization] = []
+        guard let producer = matcher.producer(of: matcher.unquantized(source, &product)),
+          case .linear(var form) = producer.operation, !form.hasBias,
+          let bias = matcher.vector(biasName, count: form.linear.bias.count),
           graph.fact(source).shape == node.outputs.first.flatMap({ graph.fact($0).shape })
         else { continue }
-        linear.bias = bias
-        graph.nodes[index] = node.becoming(.linear(linear, hasBias: true), inputs: producer.inputs)
+        form.linear.bias = bias
+        form.hasBias = true
+        form.product = product
+        graph.nodes[index] = node.becoming(.linear(form), inputs: producer.inputs)
         counts["bias", default: 0] += 1
         break
       }

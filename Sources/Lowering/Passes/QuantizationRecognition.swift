@@ -1,31 +1,20 @@
 import Encoder
 import ONNX
 
-/// Recognises values that are quantised and dequantised again.
+/// Recognises values that are quantised and dequantised again, wherever they stand: each becomes one operation.
 ///
-/// Before a linear layer with integer weights, that is how its input is quantised, and the layer keeps it. Everywhere
-/// else (a product's result, a residual sum, a softmax) the value is taken as it was before: the
-/// encoder computes there in float32, closer to the float model than the file is. What is taken so is listed. Refused are
-/// steps so coarse that the file computes another function than the float model, and later, by their recognisers, layer
-/// norms and activations that are quantised inside.
+/// Which places an encoder can have them at is told by the recognisers of its operations: those look through them and keep
+/// them. Where none does (inside a layer norm, say), the graph is refused.
 enum QuantizationRecognition: Pass {
   static let name = "quantisation"
-  static let summary = "quantised and dequantised again: a linear layer's input keeps it, other values are float"
+  static let summary = "quantised and dequantised again: one operation that rounds"
 
-  /// The largest step of an 8-bit quantisation that is taken as float. Its range spans over 1,000, which values between
-  /// a BERT's layers do not; masks of −10,000 added to the scores before quantisation do, and leave nothing of the
-  /// scores.
-  static let maximumStep: Float = 4
-
-  /// The largest step of attention's scores: half of one moves a probability by a factor of up to 1.3.
-  static let maximumScoreStep: Float = 0.5
-
-  static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) throws(LoweringError) {
+  static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
     foldQuantizers(&graph, &counts)
     foldVectors(&graph, &counts)
     var tracer = QuantizationTracer(graph)
     tracer.trace()
-    try tracer.apply(to: &graph, &counts)
+    tracer.apply(to: &graph, &counts)
   }
 
   /// Weights that the graph quantises itself become integers.
@@ -95,21 +84,18 @@ private struct QuantizationTracer {
     /// By the two other outputs of a DynamicQuantizeLinear.
     case dynamic(scale: String, zeroPoint: String)
 
-    var step: Float? {
-      switch self {
-      case .fixed(let scale, _, let type): type == .int8 || type == .uint8 ? scale : nil
-      case .dynamic: nil
+    /// What quantising and dequantising does to a value; nil where that is not understood.
+    var quantization: ValueQuantization? {
+      guard case .fixed(let scale, let zeroPoint, let type) = self else { return .dynamic }
+      let integers: Rounding.Integers
+      switch type {
+      case .int8: integers = .int8
+      case .uint8: integers = .uint8
+      case .int16: integers = .int16
+      case .uint16: integers = .uint16
+      default: return nil
       }
-    }
-
-    var activation: DistilBERT.ActivationQuantization? {
-      switch self {
-      case .fixed(let scale, _, _) where !scale.isFinite: nil
-      case .fixed(let scale, let zeroPoint, .int8): .fixed(scale: scale, zeroPoint: zeroPoint, signed: true)
-      case .fixed(let scale, let zeroPoint, .uint8): .fixed(scale: scale, zeroPoint: zeroPoint, signed: false)
-      case .fixed: nil
-      case .dynamic: .dynamic
-      }
+      return Rounding(scale: scale, zeroPoint: zeroPoint, integers: integers).map { .fixed($0) }
     }
   }
 
@@ -146,7 +132,7 @@ private struct QuantizationTracer {
         continue
       }
       if node.onnx("DequantizeLinear") != nil, node.input(0) == source, code(of: node) == value.code,
-        let output = node.outputs.first
+        value.code.quantization != nil, let output = node.outputs.first
       {
         closed[output] = value
       } else if moves(node), node.inputs.first == source {
@@ -174,7 +160,11 @@ private struct QuantizationTracer {
 
   /// The scale and zero point of a QuantizeLinear or DequantizeLinear node.
   private func code(of node: WorkNode) -> Code? {
-    guard let scale = node.input(1) else { return nil }
+    guard let scale = node.input(1), let onnx = node.onnx else { return nil }
+    // The division's and the result's types, which operator set 23 lets a node choose.
+    for name in ["precision", "output_dtype"] where node.onnx("DequantizeLinear") != nil || name == "precision" {
+      guard [0, 1].contains((try? onnx.int(name, default: 0)) ?? -1) else { return nil }
+    }
     // An infinite scale is a file's mistake that is told where it is used.
     if let number = matcher.scalar(scale), number > 0 {
       guard let zero = node.input(2) else {
@@ -203,13 +193,25 @@ private struct QuantizationTracer {
 
   // MARK: Rewriting
 
-  func apply(to graph: inout WorkGraph, _ counts: inout [String: Int]) throws(LoweringError) {
+  func apply(to graph: inout WorkGraph, _ counts: inout [String: Int]) {
+    /// Values that stand for others, by those.
     var sources: [String: String] = [:]
+    /// What was made of a value and a code already: a value that is dequantised for each of its users is one value.
+    var made: [String: [(code: Code, output: String)]] = [:]
     var nodes: [WorkNode] = []
     for var node in graph.nodes {
-      if let output = node.outputs.first, let value = closed[output], let source = node.input(0) {
-        let original = value.isMoved ? sources[source] ?? source : originals[value.root] ?? source
-        sources[output] = sources[original] ?? original
+      if let output = node.outputs.first, let value = closed[output], let integers = node.input(0),
+        let quantization = value.code.quantization
+      {
+        let original = value.isMoved ? integers : originals[value.root] ?? integers
+        let source = sources[original] ?? original
+        if let known = made[source]?.first(where: { $0.code == value.code }) {
+          sources[output] = known.output
+          continue
+        }
+        made[source, default: []].append((value.code, output))
+        nodes.append(node.becoming(.quantization(quantization), inputs: [source]))
+        counts[quantization == .dynamic ? "from their own range" : "with fixed scales", default: 0] += 1
         continue
       }
       if let moved = node.outputs.first.flatMap({ quantized[$0] }), moved.isMoved, !blocked.contains(moved.root),
@@ -221,62 +223,7 @@ private struct QuantizationTracer {
       node.inputs = node.inputs.map { sources[$0] ?? $0 }
       nodes.append(node)
     }
-    try keepInputs(of: graph.nodes, sources: sources, in: &graph, &counts)
     graph.nodes = nodes
     graph.outputs = graph.outputs.map { ($0.name, sources[$0.value] ?? $0.value) }
-  }
-
-  /// Keeps how the inputs of linear layers are quantised, and lists all other quantised values.
-  private func keepInputs(
-    of nodes: [WorkNode], sources: [String: String], in graph: inout WorkGraph, _ counts: inout [String: Int]
-  ) throws(LoweringError) {
-    let resolver = WeightResolver(matcher)
-    var takenAsFloat: Set<String> = []
-    for node in nodes {
-      switch node.operation {
-      // Who uses what they give looks through them.
-      case .reshape, .transpose: continue
-      default: break
-      }
-      for (index, input) in node.inputs.enumerated() {
-        guard let value = dequantized(input) else { continue }
-        let isProduct = node.onnx("MatMul") != nil || node.onnx("Gemm") != nil
-        if index == 0, isProduct, let activation = value.code.activation, let name = node.input(1),
-          (try? resolver.weights(name))?.quantization != nil, let output = node.outputs.first
-        {
-          graph.inputQuantization[output] = activation
-          counts[activation == .dynamic ? "dynamic inputs" : "fixed inputs", default: 0] += 1
-        } else if node.outputs.first.flatMap({ quantized[$0]?.code }) != value.code {
-          takenAsFloat.insert(value.root)
-        }
-      }
-    }
-    for output in graph.outputs { if let value = dequantized(output.value) { takenAsFloat.insert(value.root) } }
-    for node in nodes {
-      guard let root = node.outputs.first, takenAsFloat.contains(root) else { continue }
-      let step = quantized[root]?.code.step ?? 0
-      if step > QuantizationRecognition.maximumStep {
-        throw .node(
-          operator: node.operatorType, name: node.label,
-          expected: "a quantisation that can be taken as float32: steps of at most "
-            + "\(QuantizationRecognition.maximumStep), not \(step)")
-      }
-      let original = originals[root] ?? root
-      graph.valuesTakenAsFloat.append((sources[original] ?? original, step))
-    }
-    counts["taken as float"] = takenAsFloat.isEmpty ? nil : takenAsFloat.count
-  }
-
-  /// A dequantised value, seen through reshapes and transposes after it.
-  private func dequantized(_ name: String) -> Quantized? {
-    var name = name
-    while true {
-      if let value = closed[name] { return value }
-      guard let node = matcher.producer(of: name), let source = node.input(0) else { return nil }
-      switch node.operation {
-      case .reshape, .transpose: name = source
-      default: return nil
-      }
-    }
   }
 }

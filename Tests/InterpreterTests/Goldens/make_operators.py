@@ -553,8 +553,85 @@ def control():
         case("If", np.array(condition), opset=16, **branches)
 
 
+def edges():
+    """Nothing to compute, axes from the end, scalars, and the newest operator sets."""
+    def empty(*shape, dtype=np.float32):
+        return np.zeros(shape, dtype)
+
+    for dtype in [np.float32, np.float64]:
+        for shape in [(0, 4), (2, 0, 4)]:
+            case("LayerNormalization", empty(*shape, dtype=dtype), numbers(dtype, 4), numbers(dtype, 4), opset=17)
+            case("Softmax", empty(*shape, dtype=dtype), opset=13, axis=-1)
+            case("LogSoftmax", empty(*shape, dtype=dtype), opset=13, axis=-2)
+        case("LayerNormalization", numbers(dtype, 2, 3, 4), numbers(dtype, 3, 4), numbers(dtype, 3, 4), opset=17, axis=-2)
+        case("LayerNormalization", numbers(dtype, 3, 1), numbers(dtype, 1), opset=17)
+        case("Gemm", empty(0, 3, dtype=dtype), numbers(dtype, 3, 2), numbers(dtype, 2), opset=13)
+        case("Gemm", numbers(dtype, 2, 3), empty(3, 0, dtype=dtype), opset=13)
+        case("MatMul", empty(2, 0, 3, dtype=dtype), numbers(dtype, 3, 2), opset=13)
+    for left, right in [((0, 3), (3, 2)), ((2, 3), (3, 0))]:
+        case("MatMulInteger", empty(*left, dtype=np.uint8), empty(*right, dtype=np.int8), np.uint8(3), np.int8(0), opset=10)
+    for dtype in [np.uint8, np.int8]:
+        for shape in [(), (0,), (2, 0)]:
+            case("QuantizeLinear", numbers(np.float32, *shape), np.float32(0.5), np.array(3, dtype), opset=13)
+            case("DequantizeLinear", numbers(dtype, *shape), np.float32(0.5), np.array(3, dtype), opset=13)
+        case("DequantizeLinear", numbers(dtype, 2, 3, 4), numbers(np.float32, 3), numbers(dtype, 3), opset=13, axis=-2)
+        case("QuantizeLinear", numbers(np.float32, 2, 3, 4), np.abs(numbers(np.float32, 4)) + 1, numbers(dtype, 4), opset=13, axis=-1)
+    halves = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 300, -300, INF, -INF], np.float32)
+    for dtype in [np.uint8, np.int8, np.uint16, np.int16]:
+        case("QuantizeLinear", halves, np.float32(1), np.array(7, dtype), opset=21)
+    case("DynamicQuantizeLinear", np.full((2, 3), 2.5, np.float32), opset=11)
+    case("DynamicQuantizeLinear", np.zeros((2, 3), np.float32), opset=11)
+    for axis in [-1, -2]:
+        case("Gather", numbers(np.float32, 3, 4), np.array([-1, 0], np.int64), opset=13, axis=axis)
+        case("GatherElements", numbers(np.float32, 3, 4), np.array([[0, 1], [-1, 2]], np.int64), opset=13, axis=axis)
+        case("TopK", numbers(np.float32, 3, 4), np.array([2], np.int64), opset=11, axis=axis, outputs=2)
+        case("ArgMax", numbers(np.float32, 3, 4), opset=13, axis=axis)
+        case("CumSum", numbers(np.float32, 3, 4), np.array(axis, np.int64), opset=14)
+        case("Concat", numbers(np.float32, 3, 4), numbers(np.float32, 3, 4), opset=13, axis=axis)
+        case("Split", numbers(np.float32, 4, 4), opset=18, axis=axis, num_outputs=2, outputs=2)
+        case("ReduceMean", numbers(np.float32, 3, 4), np.array([axis], np.int64), opset=18, keepdims=0)
+        case("Unsqueeze", numbers(np.float32, 3, 4), np.array([axis, 0], np.int64), opset=13)
+        case("Flatten", numbers(np.float32, 2, 3, 4), opset=13, axis=axis)
+    for operator in ["Gather", "GatherElements"]:
+        case(operator, numbers(np.float32, 3, 4), empty(0, 4, dtype=np.int64), opset=13, axis=0)
+    case("GatherND", numbers(np.float32, 3, 4), empty(0, 1, dtype=np.int64), opset=13)
+    case("ScatterND", numbers(np.float32, 3), empty(0, 1, dtype=np.int64), empty(0), opset=16)
+    case("TopK", empty(0, 4), np.array([2], np.int64), opset=11, outputs=2)
+    case("ReduceSum", empty(2, 0), np.array([1], np.int64), opset=13)
+    case("ReduceSum", empty(0, 2), np.array([1], np.int64), opset=13)
+    for shape in [(0, 3), (2, 0, 3)]:
+        case("Squeeze", empty(*shape)[None], np.array([0], np.int64), opset=13)
+        case("Unsqueeze", empty(*shape), np.array([-1], np.int64), opset=13)
+        case("Flatten", empty(*shape), opset=13)
+        case("Transpose", empty(*shape), opset=13)
+        case("Concat", empty(*shape), empty(*shape), opset=13, axis=-1)
+        case("Trilu", empty(*shape), opset=14)
+        case("Erf", empty(*shape), opset=13)
+        case("Cast", empty(*shape), opset=13, to=TensorProto.INT64)
+    for operator in ["Tanh", "Erf", "Sigmoid", "Exp", "Log"]:
+        case(operator, np.array([NAN, INF, -INF, -0.0, 1e-40, 88, -88], np.float32), opset=13)
+    # As far as ONNX Runtime goes.
+    for opset in [21, 22, 23, 24, 25]:
+        value = numbers(np.float32, 2, 3)
+        case("Cast", value, opset=opset, to=TensorProto.FLOAT16)
+        case("Reshape", value, np.array([3, -1], np.int64), opset=opset)
+        case("Transpose", value, opset=opset)
+        case("Shape", value, opset=opset)
+        case("Identity", value, opset=opset)
+        case("Gelu", value, opset=opset, approximate="tanh")
+        case("LayerNormalization", value, numbers(np.float32, 3), numbers(np.float32, 3), opset=opset)
+        case("Softmax", value, opset=opset)
+        case("QuantizeLinear", value, np.float32(0.1), np.uint8(7), opset=opset)
+        case("DequantizeLinear", numbers(np.uint8, 2, 3), np.float32(0.1), np.uint8(7), opset=opset)
+        if opset >= 23:
+            query, key = numbers(np.float32, 1, 2, 3, 4), numbers(np.float32, 1, 2, 5, 4)
+            case("Attention", query, key, numbers(np.float32, 1, 2, 5, 4), opset=opset, terms=5)
+            case("Attention", query, key, numbers(np.float32, 1, 2, 5, 4), numbers(np.float32, 3, 5), opset=opset, terms=5)
+            case("RMSNormalization", value, numbers(np.float32, 3), opset=opset)
+
+
 for group in [arithmetic, comparison, functions, casting, constants, layout, indexing, reduction, normalization, products,
-              attention, quantization, control]:
+              attention, quantization, control, edges]:
     group()
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operators.json")
 with open(path, "w") as file:
