@@ -25,8 +25,8 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "Checkpoints", "Quantization", "Export", "SQuAD", "WordPiece", "Encoder",
-        "Lowering", "Interpreter", "ONNX", "Kernels",
+        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "ModelFolders", "Checkpoints", "Quantization", "Export", "SQuAD",
+        "WordPiece", "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels", "Files",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -46,6 +46,11 @@ let package = Package(
     // The page of `spanqa inspect`: markup, style and script, compiled in.
     .target(
       name: "ReportPage", resources: [.embedInCode("page.html"), .embedInCode("page.css"), .embedInCode("page.js")]),
+
+    // Models taken from any file, and written as folders that others take.
+    .target(
+      name: "ModelFolders",
+      dependencies: ["SpanQA", "FineTuning", "Checkpoints", "Export", "Lowering", "Encoder", "ONNX", "WordPiece", "Files"]),
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
@@ -90,6 +95,9 @@ let package = Package(
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
     .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder", "Observation"], exclude: ["Goldens", "make_training.py"]),
+    .testTarget(
+      name: "ModelFoldersTests", dependencies: ["ModelFolders", "SpanQA", "Checkpoints", "Export", "Encoder", "ONNX"],
+      exclude: ["Goldens", "make_sources.py"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(

@@ -19,8 +19,8 @@ struct SpanQACommand: AsyncParsableCommand {
       """,
     subcommands: [
       AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, VerifyCommand.self, ModelCommand.self,
-      EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, BenchmarkCommand.self, BackendsCommand.self,
-      InspectCommand.self, DumpCommand.self, TraceCommand.self,
+      EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, ExportCommand.self,
+      BenchmarkCommand.self, BackendsCommand.self, InspectCommand.self, DumpCommand.self, TraceCommand.self,
     ])
 
   static func main() async {

@@ -9,6 +9,7 @@ extension Checkpoint {
   public init(pyTorch path: String) throws(CheckpointError) {
     let mapping: FileMapping
     do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw .file("\(error)") }
+    defer { withExtendedLifetime(mapping) {} }
     let bytes = mapping.bytes
     guard ZipArchive.isZip(bytes) else {
       throw .unsupported(

@@ -16,6 +16,7 @@ extension Checkpoint {
   public init(safetensors path: String) throws(CheckpointError) {
     let mapping: FileMapping
     do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw .file("\(error)") }
+    defer { withExtendedLifetime(mapping) {} }
     let bytes = mapping.bytes
     func invalid(_ place: String, _ reason: String) -> CheckpointError { .invalid(file: path, place: place, reason: reason) }
 
@@ -78,14 +79,14 @@ extension Checkpoint {
   ) throws(CheckpointError) {
     var members: [String] = []
     if !metadata.isEmpty {
-      let entries = metadata.sorted { $0.key < $1.key }.map { quoted($0.key) + ":" + quoted($0.value) }
-      members.append(quoted(metadataKey) + ":{" + entries.joined(separator: ",") + "}")
+      let entries = metadata.sorted { $0.key < $1.key }.map { JSONValue.quoted($0.key) + ":" + JSONValue.quoted($0.value) }
+      members.append(JSONValue.quoted(metadataKey) + ":{" + entries.joined(separator: ",") + "}")
     }
     var offset = 0
     for tensor in tensors {
       let end = offset + tensor.bytes.count
       members.append(
-        quoted(tensor.name) + #":{"dtype":""# + tensor.elementType.rawValue + #"","shape":["#
+        JSONValue.quoted(tensor.name) + #":{"dtype":""# + tensor.elementType.rawValue + #"","shape":["#
           + tensor.shape.map(String.init).joined(separator: ",") + #"],"data_offsets":[\#(offset),\#(end)]}"#)
       offset = end
     }
@@ -102,21 +103,6 @@ extension Checkpoint {
     } catch {
       throw .file("\(error)")
     }
-  }
-
-  /// A JSON string.
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\" + String(scalar)
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
 
