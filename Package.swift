@@ -93,11 +93,14 @@ let package = Package(
     .testTarget(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
+    // The random numbers of tests.
+    .target(name: "SeededRandom", path: "Tests/SeededRandom"),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder", "SeededRandom"], exclude: ["Goldens", "make_checkpoints.py"]),
     .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder", "Observation"], exclude: ["Goldens", "make_training.py"]),
     .testTarget(
       name: "ModelFoldersTests", dependencies: ["ModelFolders", "SpanQA", "Checkpoints", "Export", "Encoder", "ONNX"],
-      exclude: ["Goldens", "make_sources.py"]),
+      exclude: ["Goldens", "compare_exports.py", "make_sources.py"]),
     .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(

@@ -36,11 +36,16 @@ public struct ModelConfiguration: Sendable, Equatable {
     self.headDropout = headDropout
   }
 
+  private static let longestFile = 4 << 20
+
   /// Reads a `config.json`.
   public init(contentsOf path: String) throws(CheckpointError) {
     let mapping: FileMapping
     do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw .file("\(error)") }
     defer { withExtendedLifetime(mapping) {} }
+    guard mapping.bytes.count <= Self.longestFile else {
+      throw .unsupported(file: path, place: "file", reason: "\(mapping.bytes.count) bytes are more than a configuration takes")
+    }
     let document = mapping.bytes.bindMemory(to: UInt8.self)
     guard String(validating: document, as: UTF8.self) != nil else { throw .invalid(file: path, place: "text", reason: "is not UTF-8") }
     let json: JSONValue

@@ -32,7 +32,7 @@ package final class ReplacementFolder {
       guard let names = try? FileManager.default.contentsOfDirectory(atPath: resolved) else {
         throw refusal(String(cString: strerror(EACCES)))
       }
-      guard names.isEmpty || replaces else { throw refusal("it holds files already") }
+      guard names.isEmpty || replaces else { throw refusal("it holds files already; name another folder, or replace it (--force)") }
     }
     self.path = resolved
     let place = URL(filePath: resolved)

@@ -55,6 +55,9 @@ public struct ModelSource: Sendable {
     if configuration.kind == .bert || model.embeddings.tokenTypes != nil {
       notes.append("BERT becomes DistilBERT: the embedding of token type 0 is added to every position's, and token types are gone")
       model = model.foldingTokenTypes()
+      if model.head?.weights.outputs == 2 {
+        notes.append("a BERT's head was trained on passages of token type 1, which are gone: train it again before use")
+      }
     }
     if let head = model.head, head.weights.outputs != 2 {
       notes.append("the head gives \(head.weights.outputs) values a token and question answering needs 2: it is left out")

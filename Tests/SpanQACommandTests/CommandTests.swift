@@ -262,11 +262,31 @@ struct CommandTests {
     #expect(try run(["benchmark", "--shapes", "1by3"]).code == 2)
   }
 
+  @Test func exportsFoldersThatAnswer() throws {
+    let source = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../ModelFoldersTests/Goldens/bert").standardized.path
+    try withFolder { folder in
+      let place = folder.appending(path: "model").path
+      let export = ["export", "--model", source, "--output", place]
+      let result = try run(export + ["--seed", "3"])
+      #expect(result.code == 0 && result.errors.isEmpty && result.output.contains("from seed 3"), "\(result)")
+      #expect(result.output.split(separator: "\n").last?.hasPrefix("\(place): config.json, model.onnx, model.safetensors, ") == true)
+      let answer = ["answer", "--model", place, "--question", "Who sang?", "--passage", "Anna sang.", "--max-sequence-length", "16"]
+      #expect(try run(answer + ["--doc-stride", "2"]).code == 0)
+      let again = try run(export)
+      let refusal = "spanqa: \(place): cannot be written: it holds files already; name another folder, or replace it (--force)\n"
+      #expect(again.code == 1 && again.output.isEmpty && again.errors == refusal)
+      #expect(try run(export + ["--force"]).code == 0)
+      let nowhere = try run(["export", "--model", place + "/nowhere", "--output", place + "2"])
+      #expect(nowhere.code == 1 && nowhere.errors.contains("nowhere"))
+      #expect(try run(["export", "--model", source]).code == 2)
+    }
+  }
+
   @Test func helpIsForPeople() throws {
     for arguments in [
       ["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["verify", "--help"],
       ["model", "--help"], ["quantize", "--help"], ["benchmark", "--help"], ["backends", "--help"],
-      ["evaluate", "--help"], ["score", "--help"], ["dataset", "--help"],
+      ["evaluate", "--help"], ["score", "--help"], ["dataset", "--help"], ["export", "--help"],
     ] {
       let result = try run(arguments)
       #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))

@@ -5,8 +5,9 @@ import Files
 // header maps each name to {"dtype", "shape", "data_offsets": [begin, end]}, and "__metadata__" to an object of strings.
 
 extension Checkpoint {
-  /// More than any real header has: the format's own limit.
-  private static let longestHeader = 100_000_000
+  /// More than the header of any model here takes, about a hundred bytes a tensor. (The format's own limit is 100 MB, which as values in
+  /// memory would be gigabytes.)
+  private static let longestHeader = 8 << 20
   private static let metadataKey = "__metadata__"
 
   /// Reads a `.safetensors` file; the tensors are views of its mapping.
@@ -23,7 +24,7 @@ extension Checkpoint {
     guard bytes.count >= 8 else { throw invalid("header", "the file has \(bytes.count) bytes, less than a header's length takes") }
     let stated = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
     guard let length = Int(exactly: stated), length <= Self.longestHeader, length <= bytes.count - 8 else {
-      throw invalid("header", "its length \(stated) is more than the file or the format allows")
+      throw invalid("header", "its length \(stated) is more than the file holds or a model's header takes")
     }
     let text = UnsafeRawBufferPointer(rebasing: bytes[8..<8 + length]).bindMemory(to: UInt8.self)
     guard text.first == UInt8(ascii: "{"), String(validating: text, as: UTF8.self) != nil else {
