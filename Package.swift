@@ -101,7 +101,7 @@ let package = Package(
     .testTarget(
       name: "ModelFoldersTests", dependencies: ["ModelFolders", "SpanQA", "Checkpoints", "Export", "Encoder", "ONNX"],
       exclude: ["Goldens", "compare_exports.py", "make_sources.py"]),
-    .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand"]),
+    .testTarget(name: "SpanQACommandTests", dependencies: ["SpanQACommand", "SpanQA"]),
     .testTarget(name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel"], exclude: ["Goldens"]),
     .testTarget(
       name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases"], exclude: ["fit_polynomials.py"]),

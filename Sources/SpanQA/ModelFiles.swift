@@ -73,7 +73,7 @@ public enum ModelFilesError: Error, Equatable, CustomStringConvertible {
     case .notFound(let path):
       "\(path): no such file or folder; name a model folder or an .onnx file"
     case .noONNXFile(let folder):
-      "\(folder): holds no .onnx file, here or in its folder onnx/; export the model to ONNX first"
+      "\(folder): holds no .onnx file, here or in its folder onnx/; spanqa export makes one of model.safetensors or pytorch_model.bin"
     case .severalONNXFiles(let folder, let names):
       "\(folder): holds several models (\(names.joined(separator: ", "))); name one of the files"
     case .noTokenizer(let onnx):

@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -25,20 +27,19 @@ enum Output {
 
   /// Fails early where a file could not be written at the end of a long job.
   static func checkWritable(_ path: String) throws(OutputError) {
-    var isFolder = false
-    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let folder = URL(filePath: path).deletingLastPathComponent().path
-    if (exists && isFolder) || access(folder, W_OK) != 0 { throw OutputError(name: path) }
+    if !ReplacementFile.canBegin(at: path) { throw OutputError(name: path) }
   }
 
-  /// Writes `text` to the file `path`: aside first, then renamed into place.
+  /// Writes `text` to the file `path`, which appears whole or not at all.
   static func write(_ text: String, toFile path: String) throws(OutputError) {
     try write(Data(text.utf8), toFile: path)
   }
 
   static func write(_ data: Data, toFile path: String) throws(OutputError) {
-    do {
-      try data.write(to: URL(filePath: path), options: .atomic)
+    do throws(FileError) {
+      let file = try ReplacementFile(path: path)
+      data.withUnsafeBytes { file.append($0) }
+      try file.commit()
     } catch {
       throw OutputError(name: path)
     }

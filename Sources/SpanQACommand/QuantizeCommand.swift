@@ -77,6 +77,7 @@ struct QuantizeCommand: ParsableCommand {
   }
 
   func run() throws {
+    for path in [output, report].compactMap(\.self) { try Output.checkWritable(path) }
     let source = try model.onnx()
     let lowered = try LoweredModel(source)
     let seen = try calibration.map { try calibrate(lowered.model, on: $0) }
