@@ -123,16 +123,6 @@ import Testing
     var overlapping = Files.zip([("a/1", [1, 2]), ("a/2", [1, 2])])
     let secondEntry = overlapping.count - 22 - 49
     overlapping.replaceSubrange(secondEntry + 42..<secondEntry + 46, with: [0, 0, 0, 0])
-    // A thousand tensors, all of them the one storage of a small file.
-    let start = Self.opcodes("}(")
-    let member = Self.tensor(shape: [16])[1...].dropLast(2)
-    var sharing = start
-    for index in 0..<1000 {
-      var part = Array(member)
-      part.replaceSubrange(0..<6, with: Self.opcodes("X", 4, 0, 0, 0) + Array(String(1000 + index).utf8))
-      sharing += part
-    }
-    sharing += Self.opcodes("u.")
     let cases: [([UInt8], String)] = [
       (Array("\u{80}\u{2}".utf8), "not a zip file"),
       (Files.zip(entries, method: 8), "is compressed"),
@@ -142,7 +132,6 @@ import Testing
       (Array(Files.zip(entries).dropLast(30)), "no directory"),
       (Files.zip([("a/data.pkl", [UInt8](repeating: UInt8(ascii: ")"), count: 17 << 20))]), "more than the names of a model's tensors"),
       (overlapping, "overlap another's"),
-      (Files.checkpoint(pickle: sharing), "share one storage"),
     ]
     for (bytes, reason) in cases {
       let error = try Files.with(bytes) { path in
