@@ -123,7 +123,16 @@ import Testing
     var overlapping = Files.zip([("a/1", [1, 2]), ("a/2", [1, 2])])
     let secondEntry = overlapping.count - 22 - 49
     overlapping.replaceSubrange(secondEntry + 42..<secondEntry + 46, with: [0, 0, 0, 0])
+    // Sixteen tensors, each of them all of the one storage.
+    let storage = [UInt8](repeating: 0, count: 255 * 255 * 4)
+    var sharing = Self.opcodes("}(")
+    for index in 0..<16 {
+      // Without the dictionary before it, under a name of its own, and without the end.
+      sharing += Self.opcodes("X", 2, 0, 0, 0) + Array(String(10 + index).utf8) + Self.tensor(shape: [255, 255])[7...].dropLast(2)
+    }
+    sharing += Self.opcodes("u.")
     let cases: [([UInt8], String)] = [
+      (Files.zip([("a/data.pkl", sharing), ("a/data/0", storage)]), "share one storage"),
       (Array("\u{80}\u{2}".utf8), "not a zip file"),
       (Files.zip(entries, method: 8), "is compressed"),
       (Files.zip(entries + entries), "is there twice"),
