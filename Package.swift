@@ -25,8 +25,8 @@ let package = Package(
     .executableTarget(
       name: "SpanQACommand",
       dependencies: [
-        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "FineTuning", "Checkpoints", "Quantization", "Export", "SQuAD", "WordPiece",
-        "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels", "Files",
+        "SpanQA", "SpanQADefaultModel", "Inspection", "Observation", "ModelFolders", "FineTuning", "Checkpoints", "Quantization", "Export",
+        "SQuAD", "WordPiece", "Encoder", "Lowering", "Interpreter", "ONNX", "Kernels", "Files",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -46,6 +46,11 @@ let package = Package(
     // The page of `spanqa inspect`: markup, style and script, compiled in.
     .target(
       name: "ReportPage", resources: [.embedInCode("page.html"), .embedInCode("page.css"), .embedInCode("page.js")]),
+
+    // Models taken from any file, and written as folders that others take.
+    .target(
+      name: "ModelFolders",
+      dependencies: ["SpanQA", "FineTuning", "Checkpoints", "Export", "Lowering", "Encoder", "ONNX", "WordPiece", "Files"]),
 
     // Text.
     .target(name: "SQuAD", dependencies: ["WordPiece"]),
@@ -88,11 +93,17 @@ let package = Package(
     .testTarget(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Export", "Lowering", "Encoder", "Kernels", "ONNX", "SQuAD", "SpanQADefaultModel"]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder"], exclude: ["Goldens", "make_checkpoints.py"]),
+    // The random numbers of tests.
+    .target(name: "SeededRandom", path: "Tests/SeededRandom"),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "Encoder", "SeededRandom"], exclude: ["Goldens", "make_checkpoints.py"]),
     .testTarget(name: "FineTuningTests", dependencies: ["FineTuning", "Encoder", "Observation"], exclude: ["Goldens", "make_training.py"]),
     .testTarget(
+      name: "ModelFoldersTests", dependencies: ["ModelFolders", "SpanQA", "Checkpoints", "Export", "Encoder", "ONNX"],
+      exclude: ["Goldens", "compare_exports.py", "make_sources.py"]),
+    .testTarget(
       name: "SpanQACommandTests",
-      dependencies: ["SpanQACommand", "Checkpoints", "Encoder", "FineTuning", "RandomModels", "Export", "ONNX"]),
+      dependencies: ["SpanQACommand", "SpanQA", "Checkpoints", "Encoder", "FineTuning", "RandomModels", "Export", "ONNX"]),
     .testTarget(
       name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel", "RandomModels", "Export", "ONNX", "SQuAD"],
       exclude: ["Goldens", "check_offsets.py"]),

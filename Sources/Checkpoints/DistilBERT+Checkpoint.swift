@@ -20,21 +20,22 @@ extension DistilBERT {
     guard hidden % configuration.heads == 0 else {
       throw .model(file: checkpoint.file, reason: "\(hidden) hidden units do not part into \(configuration.heads) heads")
     }
-    var positions = try reader.matrix(prefix + names.positions, columns: hidden)
+    var positions = EmbeddingTable(values: try reader.matrix(prefix + names.positions, columns: hidden))
     if configuration.kind == .bert {
-      positions = try reader.folded(positions, type: prefix + names.tokenTypes)
+      positions = positions.adding(try reader.matrix(prefix + names.tokenTypes, columns: hidden).floats().prefix(hidden))
     }
     let norm = { (reader: inout TensorReader, name: String) throws(CheckpointError) -> LayerNorm in
       try reader.norm(name, count: hidden, epsilon: configuration.normEpsilon)
     }
     let embeddings = Embeddings(
-      words: EmbeddingTable(values: words), positions: EmbeddingTable(values: positions),
+      words: EmbeddingTable(values: words), positions: positions,
       norm: try norm(&reader, prefix + "embeddings.LayerNorm"))
 
     var layers: [Layer] = []
     var feedForward = 0
-    while checkpoint["\(prefix)\(names.layer(layers.count))\(names.query).weight"] != nil {
-      let index = layers.count
+    let count = configuration.layers ?? checkpoint.layerCount(prefix + names.layers)
+    guard count > 0 else { throw .model(file: checkpoint.file, reason: "it has no layer 0") }
+    for index in 0..<count {
       let layer = prefix + names.layer(index)
       func linear(_ name: String, _ title: String, inputs: Int, outputs: Int?) throws(CheckpointError) -> Linear {
         try reader.linear(layer + name, as: "layer.\(index).\(title)", inputs: inputs, outputs: outputs)
@@ -51,14 +52,13 @@ extension DistilBERT {
           contract: try linear(names.contract, "contract", inputs: feedForward, outputs: hidden),
           outputNorm: try norm(&reader, layer + names.outputNorm)))
     }
-    guard !layers.isEmpty else { throw .model(file: checkpoint.file, reason: "it has no layer 0") }
     let head: Linear? =
       checkpoint["qa_outputs.weight"] == nil ? nil : try reader.linear("qa_outputs", as: "head", inputs: hidden, outputs: nil)
     ignored = checkpoint.tensors.map(\.name).filter { !reader.used.contains($0) }
     self.init(
       configuration: Configuration(
         layers: layers.count, hidden: hidden, heads: configuration.heads, feedForward: feedForward,
-        vocabulary: words.shape[0], positions: positions.shape[0], activation: configuration.activation),
+        vocabulary: words.shape[0], positions: positions.values.shape[0], activation: configuration.activation),
       embeddings: embeddings, layers: layers, head: head)
   }
 
@@ -85,14 +85,11 @@ extension DistilBERT {
       add(name + ".weight", [weights.outputs, weights.inputs], weights.rowsOfOutputs())
       add(name + ".bias", [weights.outputs], linear.bias)
     }
-    let (hidden, prefix) = (configuration.hidden, names.prefix)
+    let prefix = names.prefix
     add(prefix + names.words, embeddings.words.values.shape, try table("the word embeddings", embeddings.words))
-    var positions = try table("the position embeddings", embeddings.positions)
-    if let types = embeddings.tokenTypes {
-      let type = try table("the token type embeddings", types).prefix(hidden)
-      for index in positions.indices { positions[index] += type[index % hidden] }
-    }
-    add(prefix + names.positions, embeddings.positions.values.shape, positions)
+    _ = try embeddings.tokenTypes.map { types throws(CheckpointError) in try table("the token type embeddings", types) }
+    _ = try table("the position embeddings", embeddings.positions)
+    add(prefix + names.positions, embeddings.positions.values.shape, foldingTokenTypes().embeddings.positions.floats())
     norm(prefix + "embeddings.LayerNorm", embeddings.norm)
     for (index, layer) in layers.enumerated() {
       let name = prefix + names.layer(index)
@@ -130,6 +127,18 @@ extension DistilBERT.Weights {
         for input in 0..<inputs { buffer[output * inputs + input] = floats[input * outputs + output] }
       }
       count = floats.count
+    }
+  }
+}
+
+extension Checkpoint {
+  /// One more than the highest number of a layer under `prefix`: layers that are not whole count, and are found to lack a tensor later.
+  fileprivate func layerCount(_ prefix: String) -> Int {
+    tensors.reduce(0) { count, tensor in
+      guard tensor.name.hasPrefix(prefix + "."), let index = Int(tensor.name.dropFirst(prefix.count + 1).prefix { $0 != "." }),
+        (0..<tensors.count).contains(index)
+      else { return count }
+      return max(count, index + 1)
     }
   }
 }
@@ -173,6 +182,9 @@ private struct TensorReader {
     guard let parameter = tensor.parameter else {
       throw .model(file: checkpoint.file, reason: "the tensor '\(name)' holds \(tensor.elementType.rawValue), not real numbers")
     }
+    if let place = parameter.firstNonFinite() {
+      throw .model(file: checkpoint.file, reason: "the tensor '\(name)' holds what is no finite number, at element \(place)")
+    }
     used.insert(name)
     return parameter
   }
@@ -194,14 +206,5 @@ private struct TensorReader {
     let scale = try tensor(name + (isOld ? ".gamma" : ".weight"), [count])
     let shift = try tensor(name + (isOld ? ".beta" : ".bias"), [count])
     return DistilBERT.LayerNorm(scale: scale.floats(), bias: shift.floats(), epsilon: epsilon)
-  }
-
-  /// The positions with token type 0 added to each.
-  mutating func folded(_ positions: Parameter, type name: String) throws(CheckpointError) -> Parameter {
-    let hidden = positions.shape[1]
-    let type = try matrix(name, columns: hidden).floats()
-    var sums = positions.floats()
-    for index in sums.indices { sums[index] += type[index % hidden] }
-    return Parameter(sums, shape: positions.shape)
   }
 }

@@ -9,6 +9,8 @@ public struct CPUBackend: Backend {
 
   public let kernels: KernelSet
   public let threads: Int
+  /// More than this many compute no faster, and each takes memory of its own.
+  public static let mostThreads = 1024
   /// In which numbers linear layers compute.
   public let precision: Precision
   /// Who multiplies float32 matrices.
@@ -30,7 +32,7 @@ public struct CPUBackend: Backend {
     observer: LinearObserver? = nil
   ) throws {
     self.kernels = try kernels ?? .chosen()
-    self.threads = max(1, threads ?? ProcessorCount.usable)
+    self.threads = min(max(1, threads ?? ProcessorCount.usable), Self.mostThreads)
     self.precision = precision
     self.gemm = gemm
     self.observer = observer

@@ -72,4 +72,21 @@ extension Parameter {
       initialized = count
     }
   }
+
+  /// The place of the first element that is NaN or infinite, if any. Cost: one pass, in pieces.
+  public func firstNonFinite() -> Int? {
+    let size = 4096
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { piece in
+      for start in stride(from: 0, to: count, by: size) {
+        let range = start..<min(start + size, count)
+        copyFloats(range, to: piece)
+        // A product with 0 is 0 for finite numbers and NaN for the others.
+        var sum: Float = 0
+        for index in 0..<range.count { sum += piece[index] * 0 }
+        if !sum.isNaN { continue }
+        if let index = (0..<range.count).first(where: { !piece[$0].isFinite }) { return start + index }
+      }
+      return nil
+    }
+  }
 }

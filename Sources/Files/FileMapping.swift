@@ -11,7 +11,7 @@ import Darwin
 package final class FileMapping: @unchecked Sendable {
   // Sendable: the mapping is private and read-only, and nothing changes after `init`.
 
-  /// The whole file.
+  /// The whole file; valid for as long as the object lives, which its last use may end: see `withExtendedLifetime`.
   package let bytes: UnsafeRawBufferPointer
 
   /// Maps the file at `path`.

@@ -55,7 +55,11 @@ extension Model {
     let start = bytes.prefix(64)
     func begins(_ text: String) -> Bool { start.starts(with: text.utf8) }
     if begins("version https://git-lfs") { return "it is a Git LFS pointer; fetch the file that it stands for" }
-    if begins("PK\u{3}\u{4}") { return "it is a ZIP archive; unpack it, or export the checkpoint to ONNX" }
+    if begins("PK\u{3}\u{4}") { return "it is a ZIP archive; unpack it, or make ONNX of a checkpoint with spanqa export" }
+    // The length of a header, small enough to end in zeros, and the header's first characters.
+    if start.count > 10, start[5..<8].allSatisfy({ $0 == 0 }), start[8...].starts(with: "{\"".utf8) {
+      return "it is a safetensors file; make ONNX of it with spanqa export"
+    }
     let isText = start.allSatisfy { (0x20..<0x7F).contains($0) || (0x09...0x0D).contains($0) }
     guard isText else { return nil }
     return begins("{") || begins("[") ? "it is a JSON file" : "it is a text file"

@@ -1,4 +1,5 @@
 import SQuAD
+import WordPiece
 
 /// Why a request cannot be answered.
 public enum AnswerError: Error, Equatable, CustomStringConvertible {
@@ -28,6 +29,14 @@ public enum AnswerError: Error, Equatable, CustomStringConvertible {
 public enum ModelMismatch: Error, Equatable, CustomStringConvertible {
   case notQuestionAnswering(outputs: Int?)
   case vocabulary(tokens: Int, embeddingRows: Int)
+
+  /// - Throws: `vocabulary` where a tokeniser has more tokens than the embedding table has rows, or many fewer.
+  package static func check(vocabulary: Vocabulary, embeddingRows rows: Int) throws(ModelMismatch) {
+    // Tables are sometimes padded to a round number of rows, never by as much as a warp of 128.
+    if vocabulary.count > rows || rows - vocabulary.count >= 128 {
+      throw .vocabulary(tokens: vocabulary.count, embeddingRows: rows)
+    }
+  }
 
   public var description: String {
     switch self {

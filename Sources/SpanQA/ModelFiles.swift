@@ -25,12 +25,13 @@ public struct ModelFiles: Sendable, Equatable {
       onnx = try Self.onnxFile(in: location)
     }
     tokenizerFolder = [onnx.deletingLastPathComponent(), onnx.deletingLastPathComponent().deletingLastPathComponent()]
-      .first { folder in
-        Self.tokenizerFileNames.contains { Self.kind(of: folder.appending(path: $0)) == .file }
-      }
+      .first(where: Self.holdsTokenizer)
   }
 
-  static let tokenizerFileNames = ["tokenizer.json", "vocab.txt"]
+  /// Whether a folder holds what a tokeniser is made of.
+  package static func holdsTokenizer(_ folder: URL) -> Bool {
+    ["tokenizer.json", "vocab.txt"].contains { kind(of: folder.appending(path: $0)) == .file }
+  }
 
   /// The names that exporters give the model to be used, the one to prefer first.
   private static let preferredNames = ["model.onnx", "onnx/model.onnx", "model_quantized.onnx", "onnx/model_quantized.onnx"]
@@ -72,7 +73,7 @@ public enum ModelFilesError: Error, Equatable, CustomStringConvertible {
     case .notFound(let path):
       "\(path): no such file or folder; name a model folder or an .onnx file"
     case .noONNXFile(let folder):
-      "\(folder): holds no .onnx file, here or in its folder onnx/; export the model to ONNX first"
+      "\(folder): holds no .onnx file, here or in its folder onnx/; spanqa export makes one of model.safetensors or pytorch_model.bin"
     case .severalONNXFiles(let folder, let names):
       "\(folder): holds several models (\(names.joined(separator: ", "))); name one of the files"
     case .noTokenizer(let onnx):

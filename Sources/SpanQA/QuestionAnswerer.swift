@@ -148,11 +148,7 @@ public struct QuestionAnswerer: Sendable {
   ) throws(ModelMismatch) {
     if case .hiddenState = outputs { throw .notQuestionAnswering(outputs: nil) }
     guard encoder.outputs == 2 else { throw .notQuestionAnswering(outputs: encoder.outputs) }
-    // Tables are sometimes padded to a round number of rows, never by as much as a warp of 128.
-    let (rows, tokens) = (encoder.configuration.vocabulary, tokenizer.vocabulary.count)
-    if tokens > rows || rows - tokens >= 128 {
-      throw .vocabulary(tokens: tokens, embeddingRows: rows)
-    }
+    try ModelMismatch.check(vocabulary: tokenizer.vocabulary, embeddingRows: encoder.configuration.vocabulary)
   }
 }
 

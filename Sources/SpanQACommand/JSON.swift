@@ -1,3 +1,5 @@
+import Files
+
 /// A JSON value to be printed: objects keep the order in which their members are written.
 enum JSON {
   case null
@@ -25,7 +27,7 @@ enum JSON {
     // JSON has no word for what is not finite.
     case .number(let value): text += value.isFinite ? "\(value)" : "null"
     case .float(let value): text += value.isFinite ? "\(value)" : "null"
-    case .string(let value): Self.write(value, to: &text)
+    case .string(let value): text += JSONValue.quoted(value)
     case .array(let values):
       text += "["
       for (index, value) in values.enumerated() {
@@ -37,30 +39,12 @@ enum JSON {
       text += "{"
       for (index, (name, value)) in members.enumerated() {
         if index > 0 { text += ", " }
-        Self.write(name, to: &text)
+        text += JSONValue.quoted(name)
         text += ": "
         value.write(to: &text)
       }
       text += "}"
     }
-  }
-
-  private static func write(_ string: String, to text: inout String) {
-    text += "\""
-    for scalar in string.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      case "\u{0}"..<"\u{20}", "\u{7f}":
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    text += "\""
   }
 }
 

@@ -29,6 +29,7 @@ struct LogitsCommand: ParsableCommand {
   var outputName: String?
 
   func run() throws {
+    if let output { try Output.checkWritable(output) }
     let batch = try TokenBatch(contentsOf: input)
     let json = try outputName.map { try value($0, of: batch) } ?? outputs(of: batch)
     if let output {

@@ -35,7 +35,8 @@ struct ModelOption: ParsableArguments {
   var requireFused = false
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads takes a number from 1 on") }
+    let counts = 1...CPUBackend.mostThreads
+    if let threads, !counts.contains(threads) { throw ValidationError("--threads takes a number from 1 to \(CPUBackend.mostThreads)") }
   }
 
   /// The model, ready to answer.
@@ -75,10 +76,15 @@ struct ModelOption: ParsableArguments {
   /// The model's tokeniser alone.
   func tokenizer() throws -> Tokenizer {
     guard let model else { return try DefaultModel.tokenizer() }
-    // A folder without an ONNX file can still hold a tokeniser.
     let location = URL(filePath: model)
-    let folder = (try? ModelFiles(at: location))?.tokenizerFolder ?? location
-    return try Tokenizer(folder: folder)
+    do {
+      let files = try ModelFiles(at: location)
+      guard let folder = files.tokenizerFolder else { throw ModelFilesError.noTokenizer(onnx: files.onnx.path) }
+      return try Tokenizer(folder: folder)
+    } catch ModelFilesError.noONNXFile, ModelFilesError.severalONNXFiles {
+      // A folder without a graph can still hold a tokeniser.
+      return try Tokenizer(folder: location)
+    }
   }
 
   /// The options of `engine`, but for the fused encoder alone.

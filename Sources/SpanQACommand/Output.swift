@@ -30,20 +30,15 @@ enum Output {
 
   /// Fails early where a file could not be written at the end of a long job.
   static func checkWritable(_ path: String) throws(OutputError) {
-    let kind = kind(of: path)
-    if kind == S_IFDIR { throw OutputError(name: path) }
-    // A file is replaced, which is its folder's business.
-    let place = kind == nil || kind == S_IFREG ? URL(filePath: path).deletingLastPathComponent().path : path
-    if access(place, W_OK) != 0 { throw OutputError(name: path) }
+    if !ReplacementFile.canBegin(at: path) { throw OutputError(name: path) }
   }
 
-  /// Writes `text` to the file `path`, which is there whole at the end or as it was before.
+  /// Writes `text` to the file `path`, which appears whole or not at all.
   static func write(_ text: String, toFile path: String) throws(OutputError) {
     try write(Data(text.utf8), toFile: path)
   }
 
   static func write(_ data: Data, toFile path: String) throws(OutputError) {
-    if let kind = kind(of: path), kind != S_IFREG { return try write(data, toDevice: path) }
     do throws(FileError) {
       let file = try ReplacementFile(path: path)
       data.withUnsafeBytes { file.append($0) }
@@ -51,20 +46,6 @@ enum Output {
     } catch {
       throw OutputError(name: path)
     }
-  }
-
-  /// Writes to a terminal, a pipe or another device, which cannot be replaced.
-  private static func write(_ data: Data, toDevice path: String) throws(OutputError) {
-    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-    if descriptor < 0 { throw OutputError(name: path) }
-    defer { close(descriptor) }
-    try write([UInt8](data), to: descriptor, name: path)
-  }
-
-  /// The file type bits of what is at `path`; nil where there is nothing.
-  private static func kind(of path: String) -> mode_t? {
-    var status = stat()
-    return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
   }
 
   /// Writes all of `bytes`, or fails by the file's `name`.

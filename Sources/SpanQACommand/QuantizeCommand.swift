@@ -88,6 +88,7 @@ struct QuantizeCommand: ParsableCommand {
   }
 
   func run() throws {
+    for path in [output, report].compactMap(\.self) { try Output.checkWritable(path) }
     let source = try model.onnx()
     let lowered = try LoweredModel(source)
     let options = QuantizationOptions(

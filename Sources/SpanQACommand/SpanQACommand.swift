@@ -1,4 +1,5 @@
 import ArgumentParser
+import SpanQA
 
 #if canImport(Glibc)
   import Glibc
@@ -17,10 +18,11 @@ struct SpanQACommand: AsyncParsableCommand {
 
       Results go to standard output, errors in one line to standard error. Exit codes: 0 success, 1 failure, 2 wrong usage.
       """,
+    version: SpanQAVersion.current,
     subcommands: [
       AnswerCommand.self, TokenizeCommand.self, LogitsCommand.self, VerifyCommand.self, ModelCommand.self,
-      EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, FineTuneCommand.self, BenchmarkCommand.self,
-      BackendsCommand.self, InspectCommand.self, DumpCommand.self, TraceCommand.self,
+      EvaluateCommand.self, ScoreCommand.self, DatasetCommand.self, QuantizeCommand.self, FineTuneCommand.self, ExportCommand.self,
+      BenchmarkCommand.self, BackendsCommand.self, InspectCommand.self, DumpCommand.self, TraceCommand.self,
     ])
 
   static func main() async {
@@ -40,13 +42,18 @@ struct SpanQACommand: AsyncParsableCommand {
   private static func finish(with error: any Error) -> Never {
     switch exitCode(for: error) {
     case .success:
-      print(fullMessage(for: error))
+      do {
+        try Output.write(fullMessage(for: error))
+      } catch {
+        writeError("\(error)")
+        endProcess(1)
+      }
       endProcess(0)
     case .validationFailure:
       writeError(message(for: error))
       endProcess(2)
     case let code:
-      if !(error is ExitCode) { writeError("\(error)") }
+      if !(error is ExitCode) { writeError(message(for: error)) }
       endProcess(code.rawValue)
     }
   }

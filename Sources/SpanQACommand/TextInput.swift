@@ -1,8 +1,3 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 #if canImport(Glibc)
   import Glibc
 #else
@@ -15,17 +10,19 @@ enum TextInput {
 
   /// The whole text of `path`. Memory is twice the text's length for the moment.
   static func contents(of path: String) throws(InputError) -> String {
-    if path == standardInputName {
-      var reader = LineReader()
-      return try text(reader.readToEnd(), from: path)
-    }
-    let bytes: Data
-    do {
-      bytes = try Data(contentsOf: URL(filePath: path))
-    } catch {
-      throw .unreadable(path)
-    }
+    let descriptor = try opened(path)
+    defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+    var reader = LineReader(descriptor: descriptor)
+    let bytes = reader.readToEnd()
+    if reader.hasFailed { throw .unreadable(path) }
     return try text(bytes, from: path)
+  }
+
+  private static func opened(_ path: String) throws(InputError) -> Int32 {
+    if path == standardInputName { return STDIN_FILENO }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .unreadable(path) }
+    return descriptor
   }
 
   /// Bytes as text.
@@ -38,11 +35,7 @@ enum TextInput {
 
   /// Calls `body` with each line of `path` that is not empty, and its number.
   static func forEachLine(of path: String, _ body: ([UInt8], Int) throws -> Void) throws {
-    var descriptor = STDIN_FILENO
-    if path != standardInputName {
-      descriptor = open(path, O_RDONLY)
-      if descriptor < 0 { throw InputError.unreadable(path) }
-    }
+    let descriptor = try opened(path)
     defer { if descriptor != STDIN_FILENO { close(descriptor) } }
     var reader = LineReader(descriptor: descriptor)
     var number = 0
@@ -50,6 +43,7 @@ enum TextInput {
       number += 1
       if !line.isEmpty { try body(line, number) }
     }
+    if reader.hasFailed { throw InputError.unreadable(path) }
   }
 
   static var standardInputIsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
@@ -63,6 +57,8 @@ struct LineReader {
   /// Where the bytes not yet handed out begin.
   private var start = 0
   private var isAtEnd = false
+  /// Whether reading ended with an error: a folder's name, a damaged disk, a descriptor that is closed.
+  private(set) var hasFailed = false
 
   init(descriptor: Int32 = STDIN_FILENO) {
     self.descriptor = descriptor
@@ -107,10 +103,13 @@ struct LineReader {
       buffer.removeSubrange(..<start)
       start = 0
     }
+    var failed = false
     let chunk = [UInt8](unsafeUninitializedCapacity: 1 << 16) { chunk, count in
       repeat { count = max(-1, read(descriptor, chunk.baseAddress, chunk.count)) } while count < 0 && errno == EINTR
+      failed = count < 0
       count = max(0, count)
     }
+    hasFailed = hasFailed || failed
     buffer += chunk
     isAtEnd = chunk.isEmpty
     return !isAtEnd
@@ -132,7 +131,7 @@ enum InputError: Error, CustomStringConvertible {
   var description: String {
     switch self {
     case .unreadable(let path):
-      "\(path): cannot be read; check that the file exists and may be read"
+      "\(Self.place(path, nil)): cannot be read; check that the file exists and may be read"
     case .notUTF8(let path, let line):
       "\(Self.place(path, line)): is not UTF-8 text; convert it first, for example with iconv -t UTF-8"
     case .notJSON(let path, let line, let expected):

@@ -81,6 +81,15 @@ import Testing
     (tensor(shape: [4], strides: [0]), "rows are not in order"),
     (tensor(key: "7", shape: [2]), "its bytes are missing"),
     (tensor(shape: [255, 255, 255, 255, 255, 255, 255, 255]), "rows are not in order"),
+    // A call within a call's arguments, a name from the memo, and a text as long as it likes to be.
+    (opcodes("ctorch._utils\n_rebuild_tensor_v2\n(cnt\nsystem\ntR."), "the global 'nt.system' is refused"),
+    (opcodes("ctorch\nFloatStorage\nq", 0, "h", 0, "(tR."), "a storage's type is called"),
+    (opcodes("X", 5, 0, 0, 0, "posixq", 0, "X", 6, 0, 0, 0, "systemq", 1, "h", 0, "h", 1, 0x93, "."), "the global 'posix.system' is refused"),
+    (opcodes("c__main__\n", String(repeating: "x", count: 5000), "\n."), "xxx…"),
+    // Twice itself in every step: 2⁶⁴ elements, were they not shared, and deeper than is read.
+    (opcodes(")q", 0) + [[UInt8]](repeating: opcodes("h", 0, "h", 0, 0x86, "q", 0), count: 64).flatMap { $0 } + opcodes("."), "levels of nesting"),
+    (opcodes("((((((((t."), "more than one value"),
+    (opcodes(0x8A, 9), "a number of 9 bytes"),
   ]
 
   /// A checkpoint's pickle of one tensor, as torch.save writes it.
@@ -110,13 +119,28 @@ import Testing
   @Test func archivesThatLieAreRefused() throws {
     let pickle = Self.tensor(shape: [2, 3])
     let entries = [("a/data.pkl", pickle), ("a/data/0", [UInt8](repeating: 0, count: 64))]
+    // The directory's second entry points to the first one's bytes.
+    var overlapping = Files.zip([("a/1", [1, 2]), ("a/2", [1, 2])])
+    let secondEntry = overlapping.count - 22 - 49
+    overlapping.replaceSubrange(secondEntry + 42..<secondEntry + 46, with: [0, 0, 0, 0])
+    // Sixteen tensors, each of them all of the one storage.
+    let storage = [UInt8](repeating: 0, count: 255 * 255 * 4)
+    var sharing = Self.opcodes("}(")
+    for index in 0..<16 {
+      // Without the dictionary before it, under a name of its own, and without the end.
+      sharing += Self.opcodes("X", 2, 0, 0, 0) + Array(String(10 + index).utf8) + Self.tensor(shape: [255, 255])[7...].dropLast(2)
+    }
+    sharing += Self.opcodes("u.")
     let cases: [([UInt8], String)] = [
+      (Files.zip([("a/data.pkl", sharing), ("a/data/0", storage)]), "share one storage"),
       (Array("\u{80}\u{2}".utf8), "not a zip file"),
       (Files.zip(entries, method: 8), "is compressed"),
       (Files.zip(entries + entries), "is there twice"),
       (Files.zip([("a/data", [])]), "holds no data.pkl"),
       (Files.zip(entries + [("a/byteorder", Array("big".utf8))]), "little-endian"),
       (Array(Files.zip(entries).dropLast(30)), "no directory"),
+      (Files.zip([("a/data.pkl", [UInt8](repeating: UInt8(ascii: ")"), count: 17 << 20))]), "more than the names of a model's tensors"),
+      (overlapping, "overlap another's"),
     ]
     for (bytes, reason) in cases {
       let error = try Files.with(bytes) { path in

@@ -1,4 +1,5 @@
 import Foundation
+import SpanQA
 import Testing
 
 /// The command as a person runs it: the built program, its output, its errors, its exit codes.
@@ -67,6 +68,31 @@ struct CommandTests {
       let file = folder.appending(path: "out.json").path
       _ = try run(["logits", "--input", "-", "--output", file], input: Data(batch.utf8))
       #expect(try String(contentsOfFile: file, encoding: .utf8) == result.output)
+    }
+  }
+
+  /// Files are replaced; links, pipes and devices are not.
+  @Test func outputGoesWhereANameLeads() throws {
+    let batch = Data(#"{"input_ids": [[101, 2040, 102]]}"#.utf8)
+    let expected = try run(["logits", "--input", "-"], input: batch).output
+    try withFolder { folder in
+      func write(to file: URL) throws { #expect(try run(["logits", "--input", "-", "--output", file.path], input: batch).code == 0) }
+      let (file, link, pipe) = (folder.appending(path: "file"), folder.appending(path: "link"), folder.appending(path: "pipe"))
+      try Data("old".utf8).write(to: file)
+      try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
+      try write(to: link)
+      #expect(try String(contentsOf: file, encoding: .utf8) == expected)
+      #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link.path) == file.path)
+      #expect(mkfifo(pipe.path, 0o600) == 0)
+      let reader = open(pipe.path, O_RDONLY | O_NONBLOCK)
+      defer { close(reader) }
+      try write(to: pipe)
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      let count = bytes.withUnsafeMutableBytes { read(reader, $0.baseAddress, $0.count) }
+      #expect(String(decoding: bytes.prefix(max(0, count)), as: UTF8.self) == expected)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["file", "link", "pipe"])
+      let unwritable = try run(["logits", "--input", "-", "--output", folder.path], input: batch)
+      #expect(unwritable.code == 1 && unwritable.errors.contains("cannot be written"))
     }
   }
 
@@ -284,15 +310,36 @@ struct CommandTests {
     #expect(try run(["benchmark", "--shapes", "1by3"]).code == 2)
   }
 
+  @Test func exportsFoldersThatAnswer() throws {
+    let source = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../ModelFoldersTests/Goldens/bert").standardized.path
+    try withFolder { folder in
+      let place = folder.appending(path: "model").path
+      let export = ["export", "--model", source, "--output", place]
+      let result = try run(export + ["--seed", "3"])
+      #expect(result.code == 0 && result.errors.isEmpty && result.output.contains("from seed 3"), "\(result)")
+      #expect(result.output.split(separator: "\n").last?.hasPrefix("\(place): config.json, model.onnx, model.safetensors, ") == true)
+      let answer = ["answer", "--model", place, "--question", "Who sang?", "--passage", "Anna sang.", "--max-sequence-length", "16"]
+      #expect(try run(answer + ["--doc-stride", "2"]).code == 0)
+      let again = try run(export)
+      let refusal = "spanqa: \(place): cannot be written: it holds files already; name another folder, or replace it (--force)\n"
+      #expect(again.code == 1 && again.output.isEmpty && again.errors == refusal)
+      #expect(try run(export + ["--force"]).code == 0)
+      let nowhere = try run(["export", "--model", place + "/nowhere", "--output", place + "2"])
+      #expect(nowhere.code == 1 && nowhere.errors.contains("nowhere"))
+      #expect(try run(["export", "--model", source]).code == 2)
+    }
+  }
+
   @Test func helpIsForPeople() throws {
     for arguments in [
       ["--help"], ["answer", "--help"], ["tokenize", "--help"], ["logits", "--help"], ["verify", "--help"],
       ["model", "--help"], ["quantize", "--help"], ["benchmark", "--help"], ["backends", "--help"],
-      ["evaluate", "--help"], ["score", "--help"], ["dataset", "--help"],
+      ["evaluate", "--help"], ["score", "--help"], ["dataset", "--help"], ["export", "--help"],
     ] {
       let result = try run(arguments)
       #expect(result.code == 0 && result.output.contains("USAGE: spanqa"))
     }
+    #expect(try run(["--version"]).output == "\(SpanQAVersion.current)\n")
   }
 
   /// Each bad input is one line on standard error, nothing on standard output, and its exit code.
@@ -315,6 +362,7 @@ struct CommandTests {
       let bare = try write(model, "bare/deep/model.onnx")
       let wrongVocabulary = try write(model, "wrong/model.onnx")
       _ = try write(vocabulary.prefix(vocabulary.count / 2), "wrong/vocab.txt")
+      let safetensors = package.appending(path: "Tests/ModelFoldersTests/Goldens/distilbert/model.safetensors").path
       let latin1 = try write(Data([0x63, 0x61, 0x66, 0xe9]), "latin1.txt")
 
       let answer = ["answer", "--question", "Who?", "--passage", "Anna sang.", "--model"]
@@ -336,8 +384,12 @@ struct CommandTests {
         (["logits", "--input", "-"], Data(#"{"input_ids": [[99999999]]}"#.utf8), 1, "vocabulary"),
         (["logits", "--input", "-"], Data(#"{"input_ids": [[1, 2]], "attention_mask": [[1]]}"#.utf8), 1, "attention_mask"),
         (["tokenize", "--jsonl", "-"], Data("not json\n".utf8), 1, "line 1"),
+        (["tokenize", "--jsonl", folder.path], Data(), 1, "cannot be read"),
+        (["tokenize", "a", "--model", bare], Data(), 1, "vocab.txt"),
+        (["model", "--model", safetensors], Data(), 1, "it is a safetensors file"),
         (["answer", "--passage", "Anna sang."], Data(), 2, "--question"),
         (["answer", "--question", "Who?", "--passage", "a", "--top-k", "0"], Data(), 2, "--top-k"),
+        (["answer", "--question", "Who?", "--passage", "a", "--threads", "9223372036854775807"], Data(), 2, "--threads"),
         (["answer", "--question", "Who?", "--passage", "a", "--passage-file", "b"], Data(), 2, "--passage"),
         (["tokenize"], Data(), 2, "--jsonl"),
         (["sing"], Data(), 2, "sing"),

@@ -2,6 +2,11 @@ import Encoder
 import Files
 
 extension Checkpoint {
+  /// More than the pickle of any model takes, which names tensors and holds none of their bytes.
+  private static let longestPickle = 16 << 20
+  /// How often over a file's tensors may take its bytes: tied weights do so twice.
+  private static let mostSharing = 4
+
   /// Reads a PyTorch checkpoint (`pytorch_model.bin`): a zip file with a pickle that names the tensors, and an entry of bytes for each
   /// storage. The tensors are views of the mapped file.
   ///
@@ -9,6 +14,7 @@ extension Checkpoint {
   public init(pyTorch path: String) throws(CheckpointError) {
     let mapping: FileMapping
     do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw .file("\(error)") }
+    defer { withExtendedLifetime(mapping) {} }
     let bytes = mapping.bytes
     guard ZipArchive.isZip(bytes) else {
       throw .unsupported(
@@ -20,6 +26,9 @@ extension Checkpoint {
     }
     guard let pickleName = archive.entries.keys.filter({ $0.hasSuffix("/data.pkl") }).min(), let pickle = archive.entries[pickleName] else {
       throw .invalid(file: path, place: "archive", reason: "holds no data.pkl; it was not written by torch.save")
+    }
+    guard pickle.count <= Self.longestPickle else {
+      throw .unsupported(file: path, place: "pickle", reason: "\(pickle.count) bytes are more than the names of a model's tensors take")
     }
     let folder = pickleName.dropLast("data.pkl".count)
     if let order = archive.entries[folder + "byteorder"], !bytes[order].elementsEqual("little".utf8) {
@@ -35,6 +44,7 @@ extension Checkpoint {
       throw .unsupported(file: path, place: "pickle", reason: "not a dictionary of tensors: save the model's state_dict()")
     }
     var tensors: [Tensor] = []
+    var bytesLeft = bytes.count * Self.mostSharing
     for (name, value) in dictionary.members {
       guard case .tensor(let tensor) = value else {
         throw .unsupported(file: path, place: "'\(name)'", reason: "not a tensor: save the model's state_dict() alone")
@@ -47,6 +57,8 @@ extension Checkpoint {
       guard !overflow, let count = tensor.storage.type.byteCount(ofShape: tensor.shape), start <= storage.count,
         count <= storage.count - start
       else { throw invalid("its shape \(tensor.shape) at element \(tensor.offset) needs more than its storage's \(storage.count) bytes") }
+      bytesLeft -= count
+      guard bytesLeft >= 0 else { throw invalid("the tensors take more than \(Self.mostSharing) times the file's bytes: they share one storage") }
       let part = UnsafeRawBufferPointer(rebasing: bytes[storage.lowerBound + start..<storage.lowerBound + start + count])
       tensors.append(
         Tensor(

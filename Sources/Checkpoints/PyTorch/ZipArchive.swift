@@ -42,6 +42,12 @@ struct ZipArchive {
       guard entries.updateValue(range, forKey: name) == nil else { throw Failure(reason: "the entry '\(name)' is there twice") }
       offset += 46 + nameLength + extraLength + commentLength
     }
+    var end = 0
+    for (name, range) in entries.sorted(by: { ($0.value.lowerBound, $0.value.upperBound) < ($1.value.lowerBound, $1.value.upperBound) })
+    where !range.isEmpty {
+      guard range.lowerBound >= end else { throw Failure(reason: "the bytes of the entry '\(name)' overlap another's") }
+      end = range.upperBound
+    }
   }
 
   private struct Sizes {

@@ -5,8 +5,9 @@ import Files
 // header maps each name to {"dtype", "shape", "data_offsets": [begin, end]}, and "__metadata__" to an object of strings.
 
 extension Checkpoint {
-  /// More than any real header has: the format's own limit.
-  private static let longestHeader = 100_000_000
+  /// More than the header of any model here takes, about a hundred bytes a tensor. (The format's own limit is 100 MB, which as values in
+  /// memory would be gigabytes.)
+  private static let longestHeader = 8 << 20
   private static let metadataKey = "__metadata__"
 
   /// Reads a `.safetensors` file; the tensors are views of its mapping.
@@ -16,13 +17,14 @@ extension Checkpoint {
   public init(safetensors path: String) throws(CheckpointError) {
     let mapping: FileMapping
     do throws(FileError) { mapping = try FileMapping(path: path) } catch { throw .file("\(error)") }
+    defer { withExtendedLifetime(mapping) {} }
     let bytes = mapping.bytes
     func invalid(_ place: String, _ reason: String) -> CheckpointError { .invalid(file: path, place: place, reason: reason) }
 
     guard bytes.count >= 8 else { throw invalid("header", "the file has \(bytes.count) bytes, less than a header's length takes") }
     let stated = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
     guard let length = Int(exactly: stated), length <= Self.longestHeader, length <= bytes.count - 8 else {
-      throw invalid("header", "its length \(stated) is more than the file or the format allows")
+      throw invalid("header", "its length \(stated) is more than the file holds or a model's header takes")
     }
     let text = UnsafeRawBufferPointer(rebasing: bytes[8..<8 + length]).bindMemory(to: UInt8.self)
     guard text.first == UInt8(ascii: "{"), String(validating: text, as: UTF8.self) != nil else {
@@ -78,14 +80,14 @@ extension Checkpoint {
   ) throws(CheckpointError) {
     var members: [String] = []
     if !metadata.isEmpty {
-      let entries = metadata.sorted { $0.key < $1.key }.map { quoted($0.key) + ":" + quoted($0.value) }
-      members.append(quoted(metadataKey) + ":{" + entries.joined(separator: ",") + "}")
+      let entries = metadata.sorted { $0.key < $1.key }.map { JSONValue.quoted($0.key) + ":" + JSONValue.quoted($0.value) }
+      members.append(JSONValue.quoted(metadataKey) + ":{" + entries.joined(separator: ",") + "}")
     }
     var offset = 0
     for tensor in tensors {
       let end = offset + tensor.bytes.count
       members.append(
-        quoted(tensor.name) + #":{"dtype":""# + tensor.elementType.rawValue + #"","shape":["#
+        JSONValue.quoted(tensor.name) + #":{"dtype":""# + tensor.elementType.rawValue + #"","shape":["#
           + tensor.shape.map(String.init).joined(separator: ",") + #"],"data_offsets":[\#(offset),\#(end)]}"#)
       offset = end
     }
@@ -102,21 +104,6 @@ extension Checkpoint {
     } catch {
       throw .file("\(error)")
     }
-  }
-
-  /// A JSON string.
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\" + String(scalar)
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
 

@@ -16,12 +16,14 @@ public final class Parameters {
   /// A model's weights, copied.
   ///
   /// A table of token types is folded into the positions: question answering with a DistilBERT gives every token type 0. A bare
-  /// encoder gets a head drawn from a normal distribution of deviation 0.02, as transformers does, and a bias of zero.
+  /// encoder gets a fresh head.
   ///
   /// - Throws: `StartingModelError` where the weights are quantised, are not finite or do not fit.
   public convenience init(_ model: DistilBERT, headSeed: UInt64 = 0) throws(StartingModelError) {
-    var configuration = model.configuration
-    configuration.tokenTypes = 0
+    if let types = model.embeddings.tokenTypes, types.quantization != nil { throw .quantized("the token type embeddings") }
+    if model.embeddings.positions.quantization != nil { throw .quantized("the position embeddings") }
+    let model = model.foldingTokenTypes()
+    let configuration = model.configuration
     guard configuration.activation == .gelu else { throw .activation(configuration.activation) }
     let epsilons = Set([model.embeddings.norm.epsilon] + model.layers.flatMap { [$0.attentionNorm.epsilon, $0.outputNorm.epsilon] })
     guard let epsilon = epsilons.first, epsilons.count == 1 else { throw .epsilons }
@@ -30,14 +32,6 @@ public final class Parameters {
     let table = table
     try copy(model.embeddings.words, "the word embeddings", to: table.words)
     try copy(model.embeddings.positions, "the position embeddings", to: table.positions)
-    if let types = model.embeddings.tokenTypes {
-      guard types.quantization == nil else { throw .quantized("the token type embeddings") }
-      let type = types.values.floats().prefix(configuration.hidden)
-      for position in 0..<configuration.positions {
-        let row = values.start + table.positions + position * configuration.hidden
-        for (i, value) in type.enumerated() { row[i] += value }
-      }
-    }
     copy(model.embeddings.norm, to: table.embeddingNorm)
     let hidden = configuration.hidden
     for (layer, place) in zip(model.layers, table.layers) {
@@ -53,13 +47,9 @@ public final class Parameters {
       try copy(layer.contract, to: place.contract)
       copy(layer.outputNorm, to: place.outputNorm)
     }
-    if let head = model.head {
-      guard head.weights.outputs == 2 else { throw .outputs(head.weights.outputs) }
-      try copy(head, to: table.head)
-    } else {
-      var random = NormalGenerator(seed: headSeed)
-      for i in 0..<table.head.outputs * table.head.inputs { values.start[table.head.weight + i] = random.next() * 0.02 }
-    }
+    let head = model.head ?? .freshHead(hidden: hidden, seed: headSeed)
+    guard head.weights.outputs == 2 else { throw .outputs(head.weights.outputs) }
+    try copy(head, to: table.head)
     for entry in table.entries {
       guard values.floats[entry.range].allSatisfy(\.isFinite) else { throw .notFinite(entry.name) }
     }
