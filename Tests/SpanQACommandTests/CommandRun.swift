@@ -6,11 +6,19 @@ struct CommandResult {
   var code: Int32
 }
 
-/// The built command, not yet started. `shell` goes before it, for example to limit what the process may do.
+/// The built command, not yet started, to be started by the same thread. `shell` goes before it, for example to limit what the process may do.
 func command(
   _ arguments: some Collection<String>, environment: [String: String] = [:], shell: String? = nil
 ) -> Process {
   let executable = CommandProcess.executable
+  // What this process ignores or this thread blocks, as threads of Dispatch do, the command would ignore or block too.
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  for number in [SIGINT, SIGTERM] {
+    sigaddset(&signals, number)
+    signal(number, SIG_DFL)
+  }
+  pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   let process = Process()
   if let shell {
     process.executableURL = URL(filePath: "/bin/bash")
