@@ -139,7 +139,9 @@ struct PreparedModel<Device: Backend>: Sendable {
     try step(.embeddings, probe) { () throws(BackendError) in
       try backend.embed(batch, embeddings, embeddingNorm, in: workspace)
     }
-    for (index, layer) in layers.enumerated() where !ablation.layers.contains(index) {
+    // By index: a pair of an enumeration is allocated where the device is not known when this is compiled.
+    for index in layers.indices where !ablation.layers.contains(index) {
+      let layer = layers[index]
       try step(.queryKeyValue(index), probe) { () throws(BackendError) in
         try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
       }
