@@ -156,6 +156,7 @@ class Files:
         "spanqa-dynamic": [],
         "spanqa-dynamic-smoothed": ["--calibration"],
         "spanqa-dynamic-rows": ["--activations", "dynamic-rows"],
+        "spanqa-dynamic-rows-smoothed": ["--activations", "dynamic-rows", "--calibration"],
         "spanqa-static": ["--activations", "static", "--calibration"],
         "spanqa-static-unsmoothed": ["--activations", "static", "--no-smoothing", "--calibration"],
     }

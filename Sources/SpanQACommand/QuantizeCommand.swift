@@ -55,7 +55,7 @@ struct QuantizeCommand: ParsableCommand {
     inversion: .prefixedNo,
     help: """
       Move large channels of the layers' inputs into their weights, as far as calibration shows that less is lost. Without either \
-      option: where there is --calibration, but for dynamic-rows.
+      option: where there is --calibration.
       """)
   var smoothing: Bool?
 
@@ -117,7 +117,7 @@ struct QuantizeCommand: ParsableCommand {
     if let report { try Output.write(result.json.text + "\n", toFile: report) }
   }
 
-  private var isSmoothed: Bool { smoothing ?? (calibration != nil && activations != .dynamicRows) }
+  private var isSmoothed: Bool { smoothing ?? (calibration != nil) }
 
   private var metadata: [String: String] {
     var entries = [
