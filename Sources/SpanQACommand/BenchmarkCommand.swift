@@ -2,6 +2,13 @@ import ArgumentParser
 import Encoder
 import FineTuning
 import Lowering
+import ModelFolders
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// `spanqa benchmark`
 struct BenchmarkCommand: ParsableCommand {
@@ -68,7 +75,7 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   private func trainingTimings() throws -> [(Workload, Timing)] {
-    let parameters = try StartingModel(at: model.model ?? "", headSeed: 0).parameters
+    let parameters = try Parameters(ModelSource(at: URL(filePath: model.model ?? "")).model)
     let configuration = parameters.table.configuration
     return try workloads(for: configuration).map { workload in
       let examples = workload.sequences(vocabulary: configuration.vocabulary).map { ids in

@@ -125,6 +125,19 @@ import Testing
     }
   }
 
+  @Test func aTrainingThatDivergesKeepsTheLastCheckpoint() throws {
+    try withFolder { folder in
+      let tiny = try TinyTraining(in: folder)
+      let result = try run(tiny.arguments("out", ["--learning-rate", "100", "--warmup", "1", "--checkpoint-every", "1"]))
+      #expect(result.code == 1 && result.output.isEmpty && result.errors.contains("diverged at step"), "\(result)")
+      #expect(result.errors.filter { $0 == "\n" }.count == 1 && result.errors.contains("the checkpoint of step"), "\(result)")
+      let checkpoint = try Checkpoint(safetensors: tiny.path("out/checkpoint.safetensors"))
+      for tensor in checkpoint.tensors {
+        #expect(tensor.parameter?.floats().allSatisfy(\.isFinite) == true, "\(tensor.name)")
+      }
+    }
+  }
+
   @Test func trainingStopsWhereTheDevScoreGetsNoBetter() throws {
     try withFolder { folder in
       let tiny = try TinyTraining(in: folder)

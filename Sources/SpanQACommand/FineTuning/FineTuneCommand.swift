@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Encoder
 import FineTuning
+import ModelFolders
 import SQuAD
 import SpanQA
 import WordPiece
@@ -56,18 +57,20 @@ struct FineTuneCommand: ParsableCommand {
     let folder = try FineTuningFolder(output, resumes: resume)
     // What can be wrong with the dev set is known before hours have gone.
     let examination = try dev.map { try DevelopmentSet(path: $0, limit: supervision.devLimit) }
-    let start = try StartingModel(at: model, headSeed: training.seed)
-    for note in start.notes { try Output.write("spanqa: \(note)", to: .standardError) }
-    try data.check(positions: start.parameters.table.configuration.positions)
-    let (examples, overview) = try trainingSet(start.tokenizer)
-    let teacher = try training.teacher.map { try Teacher($0, threads: threads, tokenizer: start.tokenizer) }
-    let pattern = try training.freezePattern(names: start.parameters.table.entries.map(\.name))
+    let source = try ModelSource(at: URL(filePath: model), headSeed: training.seed)
+    for note in source.notes { try Output.write("spanqa: \(note)", to: .standardError) }
+    let (parameters, tokenizer) = (try Parameters(source.model), source.tokenizer.tokenizer)
+    try data.check(positions: parameters.table.configuration.positions)
+    let (examples, overview) = try trainingSet(tokenizer)
+    let teacher = try training.teacher.map { try Teacher($0, threads: threads, tokenizer: tokenizer) }
+    let pattern = try training.freezePattern(names: parameters.table.entries.map(\.name))
     let trainer = try Trainer(
-      start.parameters, examples: examples, options: training.options(dropout: start.dropout, threads: threads),
+      parameters, examples: examples,
+      options: training.options(dropout: DropoutProbabilities(source.configuration), threads: threads),
       frozen: { pattern?.matches($0) ?? false }, teacher: teacher.map { teacher in { try teacher.logits($0) } })
 
     let run = FineTuningRun(
-      trainer: trainer, folder: folder, tokenizer: start.tokenizer, development: examination, options: supervision,
+      trainer: trainer, folder: folder, tokenizer: tokenizer, development: examination, options: supervision,
       reading: data, teacher: teacher?.digest, threads: threads)
     Interruption.begin()
     let outcome: FineTuningRun.Outcome
@@ -78,7 +81,7 @@ struct FineTuneCommand: ParsableCommand {
       try Output.write("spanqa: \(error)", to: .standardError)
       throw Interruption.exitCode
     }
-    try folder.writeModel(trainer.parameters.model(), from: start)
+    try ModelFolder(model: parameters.model(), configuration: source.configuration, tokenizer: source.tokenizer).write(into: folder.url)
     try folder.writeRecord(record(overview, trainer: trainer, outcome: outcome))
     try folder.removeCheckpoints()
     for line in outcome.lines { try Output.write(line) }
@@ -101,6 +104,13 @@ struct FineTuneCommand: ParsableCommand {
         ("dev", dev.map { .string(URL(filePath: $0).lastPathComponent) } ?? .null), ("data", overview.json),
         ("identity", .array(trainer.identity.split(separator: "\n").map { .string(String($0)) })),
       ] + outcome.members)
+  }
+}
+
+extension DropoutProbabilities {
+  /// Those of a model's `config.json`.
+  fileprivate init(_ configuration: ModelConfiguration) {
+    self.init(hidden: configuration.dropout, attention: configuration.attentionDropout, head: configuration.headDropout)
   }
 }
 

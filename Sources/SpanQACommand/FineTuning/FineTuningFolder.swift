@@ -1,5 +1,3 @@
-import Checkpoints
-import Encoder
 import FineTuning
 import Files
 
@@ -48,10 +46,6 @@ struct FineTuningFolder {
   func file(_ name: String) -> URL { url.appending(path: name) }
   func path(_ name: String) -> String { file(name).path }
   var hasCheckpoint: Bool { FileManager.default.fileExists(atPath: path(Name.checkpoint)) }
-
-  func writeModel(_ model: DistilBERT, from start: StartingModel) throws {
-    try start.write(model, to: url)
-  }
 
   /// The last file: a folder that has it is complete.
   func writeRecord(_ record: JSON) throws { try Output.write(record.text + "\n", toFile: path(Name.record)) }
