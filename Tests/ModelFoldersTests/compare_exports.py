@@ -59,4 +59,4 @@ for source in sources:
             worst = max(worst, difference)
             print(f"  {difference:.2e} from {name} (logits up to {max(np.abs(logits[key]).max() for key in engine):.1f})")
 print(f"the greatest difference is {worst:.2e}")
-sys.exit(worst > 1e-4)
+sys.exit(int(worst > 1e-4))
