@@ -891,6 +891,7 @@
   // ---------------------------------------------------------------- Layer by layer
 
   function drawForming() {
+    if (document.getElementById("forming").hidden) return;
     const host = body("forming");
     const stages = data.stages;
     const final = data.answers[0];
@@ -925,6 +926,7 @@
   }
 
   function drawNorms() {
+    if (document.getElementById("norms").hidden) return;
     const host = body("norms");
     const layers = data.norms.filter((layer) => layer.output.length);
     const chart = el("div");
@@ -1122,6 +1124,7 @@
   }
 
   function drawMemory() {
+    if (document.getElementById("memory").hidden) return;
     const host = body("memory");
     const regions = data.memory;
     const total = Math.max(...regions.map((region) => region.offset + region.byte_count), 1);
@@ -1185,6 +1188,10 @@
     }));
   }
 
+  // Not every executor knows everything: one that rounds between operations has no memory map, for example.
+  document.getElementById("forming").hidden = data.stages.length === 0;
+  document.getElementById("norms").hidden = !data.norms.some((layer) => layer.output.length);
+  document.getElementById("memory").hidden = data.memory.length === 0;
   drawAblation();
   for (const draw of [drawTop, drawAnswer, drawTokens, drawLogits, drawWindows, drawAttention, drawForming, drawNorms, drawPrecision,
     drawTimeline, drawMemory]) draw();
