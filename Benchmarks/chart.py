@@ -13,7 +13,7 @@ import statistics
 
 TITLES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ctranslate2": "CTranslate2", "pytorch": "PyTorch"}
 COLOURS = ["#3567b2", "#d8742a", "#4a9a62", "#8a5fb0", "#b23b4e"]
-BAR, GAP, LEFT, RIGHT, WIDTH = 13, 12, 150, 60, 760
+BAR, GAP, RIGHT, WIDTH = 13, 12, 60, 760
 
 
 def text(x, y, content, anchor="start", size=12, weight="normal"):
@@ -23,27 +23,28 @@ def text(x, y, content, anchor="start", size=12, weight="normal"):
 
 def chart(title, note, groups, series, most, reference, unit):
     """Horizontal bars. `groups` are pairs of a label and, for each of `series`, (value, least, most) or None; a line stands at `reference`."""
-    scale = (WIDTH - LEFT - RIGHT) / most
+    left = 24 + 6.6 * max(len(label) for label, _ in groups)
+    scale = (WIDTH - left - RIGHT) / most
     parts, y = [text(12, 24, title, size=15, weight="bold"), text(12, 42, note, size=11)], 62
-    x = LEFT
+    x = left
     for name, colour in zip(series, COLOURS):
-        parts += [f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{colour}"/>', text(x + 15, y, name)]
+        parts += [f'<rect x="{x:.1f}" y="{y - 9}" width="10" height="10" fill="{colour}"/>', text(x + 15, y, name)]
         x += 30 + 7.2 * len(name)
     y += 16
     top = y
     for label, values in groups:
         shown = [(value, colour) for value, colour in zip(values, COLOURS) if value]
-        parts.append(text(LEFT - 8, y + len(shown) * BAR / 2 + 4, label, "end"))
+        parts.append(text(left - 8, y + len(shown) * BAR / 2 + 4, label, "end"))
         for (value, least, greatest), colour in shown:
-            parts.append(f'<rect x="{LEFT}" y="{y + 1}" width="{min(value, most) * scale:.1f}" height="{BAR - 2}" fill="{colour}"/>')
+            parts.append(f'<rect x="{left:.1f}" y="{y + 1}" width="{min(value, most) * scale:.1f}" height="{BAR - 2}" fill="{colour}"/>')
             if greatest > least:
-                ends = [LEFT + min(end, most) * scale for end in (least, greatest)]
+                ends = [left + min(end, most) * scale for end in (least, greatest)]
                 parts.append(f'<path d="M{ends[0]:.1f} {y + BAR / 2}H{ends[1]:.1f}" stroke="#222" stroke-width="1.5"/>')
-            end = LEFT + min(max(value, greatest), most) * scale
+            end = left + min(max(value, greatest), most) * scale
             parts.append(text(end + 4, y + BAR - 3, f"{value:.2f}" if unit == "×" else f"{value:.0f} {unit}", size=10))
             y += BAR
         y += GAP
-    at = LEFT + reference * scale
+    at = left + reference * scale
     parts.append(f'<path d="M{at:.1f} {top - 4}V{y - GAP + 4}" stroke="#222" stroke-dasharray="4 3"/>')
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 4}" viewBox="0 0 {WIDTH} {y + 4}" font-family="sans-serif">'
             f'<rect width="{WIDTH}" height="{y + 4}" fill="#fff"/>' + "".join(parts) + "</svg>\n")

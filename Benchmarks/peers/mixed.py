@@ -1,10 +1,11 @@
-"""32 real windows of SQuAD's dev set, of their true lengths: SpanQA takes them as they are, a peer in batches, padded in the order in which
-the windows come or sorted by length first.
+"""32 real windows of SQuAD's dev set, of their true lengths: SpanQA takes them as they are; a peer takes one batch padded to the longest, smaller
+padded batches in the order in which the windows come, or batches sorted by length.
 
     python Benchmarks/peers/mixed.py --models FOLDER --dataset dev-v1.1.json --tokenizer FOLDER [--threads 2] [--rounds 7] [--json FILE]
 
-Needs what executors.py needs, and tokenizers; --tokenizer names a folder with tokenizer.json. Every peer is tried with several batch sizes
-first, and its fastest is timed; sorted, a batch of one window has no padding at all.
+Needs what executors.py needs, and tokenizers; --tokenizer names a folder with tokenizer.json. Of smaller batches every peer is tried with
+several sizes first, and its fastest is timed; sorted, a batch of one window has no padding at all. CTranslate2 takes padding out of linear
+layers by itself.
 """
 import argparse
 import json
@@ -13,7 +14,8 @@ import pathlib
 import engines
 import models
 
-SIZES = [1, 2, 4, 8, 16, 32]
+# Kinds of batches, and their sizes.
+SIZES = {"one, padded": [32], "padded": [2, 4, 8], "sorted by length": [1, 2, 4, 8, 16]}
 
 
 def window_lengths(dataset, tokenizer, count, length=384, stride=128):
@@ -52,18 +54,20 @@ def main():
     names = arguments.engines.split(",")
     figures = []
     for precision in arguments.precision.split(","):
-        running = engines.start(names, precision, arguments.threads, arguments.models, arguments.spanqa, batches(sorted(lengths), 8))
+        running = engines.start(names, precision, arguments.threads, arguments.models, arguments.spanqa, batches(lengths[:8], 4))
         print(f"\n{precision}, {arguments.threads} threads: median ms for all windows (times SpanQA's; least to most). Forms: "
               + ", ".join(f"{engine.name} {engine.form}" for engine in running.values()) + "\n")
         rows = []
-        for order, windows in [("padded", lengths), ("sorted by length", sorted(lengths, reverse=True))]:
-            # SpanQA has no padding to save.
-            size = {"spanqa": len(lengths)}
+        for order, sizes in SIZES.items():
+            windows = sorted(lengths, reverse=True) if order == "sorted by length" else lengths
+            # SpanQA has no padding to save: it takes them all at once, as they come.
+            work = {}
             for name, engine in running.items():
-                if name not in size:
-                    size[name] = min(SIZES if order != "padded" else SIZES[1:], key=lambda size: engine.time(batches(windows, size), 0.1))
-            rounds = [{name: engine.time(batches(lengths if name == "spanqa" else windows, size[name]), arguments.seconds)
-                       for name, engine in running.items()} for _ in range(arguments.rounds)]
+                choices = [batches(windows, size) for size in sizes] if name != "spanqa" else [[lengths]]
+                work[name] = min(choices, key=lambda choice: engine.time(choice, 0.1, least=1)) if len(choices) > 1 else choices[0]
+            rounds = [{name: engine.time(work[name], arguments.seconds, least=1) for name, engine in running.items()}
+                      for _ in range(arguments.rounds)]
+            size = {name: len(batch[0]) for name, batch in work.items()}
             figures.append({"precision": precision, "threads": arguments.threads, "workload": f"mixed, {order}", "rounds": rounds,
                             "lengths": lengths, "batch": size, "forms": {engine.name: engine.form for engine in running.values()}})
             rows.append([order] + [engines.cell(rounds, name) + ("" if name == "spanqa" else f" by {size[name]}") for name in names])
