@@ -68,7 +68,8 @@ def first_answer(command):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=engines.ENVIRONMENT)
     answer = process.stdout.readline()
     seconds = time.perf_counter() - start
-    phases = [float(word) for word in process.stderr.read().split()[-3:]] if "spanqa" not in command[0] else []
+    said = process.stderr.read().split()[-3:]
+    phases = [float(word) for word in said] if command[1].endswith("first_answer.py") else []
     _, status, usage = os.wait4(process.pid, 0)
     process.stdout.close()
     process.stderr.close()
