@@ -222,10 +222,14 @@ def cell(rounds, name, digits=1, reference="spanqa"):
     return text
 
 
-def table(header, rows):
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header)] + rows
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+def row(cells):
+    """A line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(header, rows=()):
+    """A Markdown table; without rows its head, for rows that are printed as they come."""
+    return "\n".join(row(cells) for cells in [header, ["---"] * len(header), *rows])
 
 
 if __name__ == "__main__":

@@ -36,14 +36,13 @@ def main():
         running = engines.start(names, precision, arguments.threads, arguments.models, arguments.spanqa, [batch("1x128")])
         print(f"\n{precision}, {arguments.threads} threads: median ms (times SpanQA's; least to most). Forms: "
               + ", ".join(f"{engine.name} {engine.form}" for engine in running.values()) + "\n")
-        rows = []
+        print(engines.table(["batch×tokens"] + [engines.TITLES[name] for name in names]), flush=True)
         for shape in shapes:
             rounds = [{name: engine.time([batch(shape)], arguments.seconds) for name, engine in running.items()}
                       for _ in range(arguments.rounds)]
             figures.append({"precision": precision, "threads": arguments.threads, "workload": shape, "rounds": rounds,
                             "forms": {engine.name: engine.form for engine in running.values()}})
-            rows.append([shape] + [engines.cell(rounds, name) for name in names])
-        print(engines.table(["batch×tokens"] + [engines.TITLES[name] for name in names], rows), flush=True)
+            print(engines.row([shape] + [engines.cell(rounds, name) for name in names]), flush=True)
         for engine in running.values():
             engine.close()
     if arguments.json:

@@ -1,10 +1,11 @@
 """What has to be installed for an answer, in MB: SpanQA's one command with its embedded int8 model, and what peers need, each freshly installed by
-pip into a folder of its own. No peer's figure holds a model or Python itself.
+pip into a folder of its own, in the versions that this Python has. No peer's figure holds a model or Python itself.
 
     make dist
     python Benchmarks/peers/footprint.py [--command dist/spanqa] [--json FILE]
 """
 import argparse
+import importlib.metadata
 import json
 import pathlib
 import subprocess
@@ -49,7 +50,8 @@ def main():
     for packages in PEERS:
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(
-                [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", folder] + packages, check=True)
+                [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", folder]
+                + [f"{package}=={importlib.metadata.version(package)}" for package in packages], check=True)
             name = " + ".join(packages)
             figures[name] = size(pathlib.Path(folder))
             rows.append([name, f"{figures[name]:.1f}"])

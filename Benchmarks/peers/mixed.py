@@ -57,7 +57,7 @@ def main():
         running = engines.start(names, precision, arguments.threads, arguments.models, arguments.spanqa, batches(lengths[:8], 4))
         print(f"\n{precision}, {arguments.threads} threads: median ms for all windows (times SpanQA's; least to most). Forms: "
               + ", ".join(f"{engine.name} {engine.form}" for engine in running.values()) + "\n")
-        rows = []
+        print(engines.table(["batches"] + [engines.TITLES[name] for name in names]), flush=True)
         for order, sizes in SIZES.items():
             windows = sorted(lengths, reverse=True) if order == "sorted by length" else lengths
             # SpanQA has no padding to save: it takes them all at once, as they come.
@@ -70,8 +70,8 @@ def main():
             size = {name: len(batch[0]) for name, batch in work.items()}
             figures.append({"precision": precision, "threads": arguments.threads, "workload": f"mixed, {order}", "rounds": rounds,
                             "lengths": lengths, "batch": size, "forms": {engine.name: engine.form for engine in running.values()}})
-            rows.append([order] + [engines.cell(rounds, name) + ("" if name == "spanqa" else f" by {size[name]}") for name in names])
-        print(engines.table(["batches"] + [engines.TITLES[name] for name in names], rows), flush=True)
+            print(engines.row([order] + [engines.cell(rounds, name) + ("" if name == "spanqa" else f" by {size[name]}") for name in names]),
+                  flush=True)
         for engine in running.values():
             engine.close()
     if arguments.json:
