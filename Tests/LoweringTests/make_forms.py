@@ -10,8 +10,8 @@ Each form NAME.onnx has NAME.json, as of Goldens/make_exports.py, and a line in 
 its version, and whether the form is quantised. The expected outputs are those of ONNX Runtime on the same file, without
 graph optimisation where this can be.
 
-Made with torch 2.15.0, transformers 4.57.6, onnx 1.23.2, onnxruntime 1.32.0, optimum 2.1.0, optimum-onnx 0.1.0,
-onnxslim 0.1.98, onnxsim 0.8.1.
+Made with torch 2.13.0, transformers 4.57.6, onnx 1.23.2, onnxruntime 1.32.0, optimum 2.1.0, optimum-onnx 0.1.0,
+onnxslim 0.1.98, onnxsim 0.8.1, onnxscript 0.7.2, onnx-ir 1.1.0; the committed tiny forms with torch 2.15.0.
 """
 import argparse
 import glob
