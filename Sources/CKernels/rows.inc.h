@@ -117,21 +117,14 @@ INLINE int32_t sum16i(v16i x) {
 
 int SQ_SYMBOL(f32u8_quantize_row)(const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum) {
   const size_t whole = n / LANES * LANES, rest = n - whole;
-  v16 most = splat(0);
-  // x − x is zero, but for what is not finite.
-  v16i finite = splat_i(-1);
-  for (size_t i = 0; i < whole; i += LANES) {
-    const v16 y = load16(x + i);
-    most = max16((v16)((v16i)y & splat_i(INT32_MAX)), most);
-    finite &= (y - y) == splat(0);
-  }
-  if (rest) {
-    const v16 y = load_part(x + whole, rest, 0);
-    most = max16((v16)((v16i)y & splat_i(INT32_MAX)), most);
-    finite &= (y - y) == splat(0);
-  }
-  if (sum16i(finite) != -LANES) return 0;
-  const float largest = largest16(most);
+  // Magnitudes are ordered as their bits are, with what is not finite above all others.
+  v16i most = splat_i(0);
+  for (size_t i = 0; i < whole; i += LANES) most = max16i((v16i)load16(x + i) & splat_i(INT32_MAX), most);
+  if (rest) most = max16i((v16i)load_part(x + whole, rest, 0) & splat_i(INT32_MAX), most);
+  const int32_t bits = largest16i(most);
+  if (bits >= 0x7f800000) return 0;
+  float largest;
+  memcpy(&largest, &bits, sizeof largest);
   *scale = largest / 127.0f;
   // A row of subnormals has no reciprocal in range; it counts as zeros.
   const v16 factor = splat(*scale < 0x1p-126f ? 0 : 127.0f / largest);

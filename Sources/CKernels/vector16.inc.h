@@ -22,6 +22,7 @@ INLINE v16i splat_i(int32_t x) { return x - (v16i){0}; }
 INLINE v16 fma16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
 INLINE v16 max16(v16 a, v16 b) { return (v16)(((v16i)a & (a > b)) | ((v16i)b & ~(a > b))); }
 INLINE v16 min16(v16 a, v16 b) { return (v16)(((v16i)a & (a < b)) | ((v16i)b & ~(a < b))); }
+INLINE v16i max16i(v16i a, v16i b) { return (a & (a > b)) | (b & ~(a > b)); }
 INLINE v16 select16(v16i mask, v16 yes, v16 no) { return (v16)(((v16i)yes & mask) | ((v16i)no & ~mask)); }
 
 INLINE v16 load16(const float *p) {
@@ -71,6 +72,14 @@ INLINE float sum16(v16 x) {
   memcpy(lane, &x, sizeof x);
   for (int width = 8; width > 0; width /= 2)
     for (int i = 0; i < width; i++) lane[i] = lane[i] + lane[i + width];
+  return lane[0];
+}
+
+INLINE int32_t largest16i(v16i x) {
+  int32_t lane[LANES];
+  memcpy(lane, &x, sizeof x);
+  for (int width = 8; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
   return lane[0];
 }
 
