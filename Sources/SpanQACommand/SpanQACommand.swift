@@ -1,4 +1,6 @@
 import ArgumentParser
+import Encoder
+import Kernels
 import SpanQA
 
 #if canImport(Glibc)
@@ -28,6 +30,7 @@ struct SpanQACommand: AsyncParsableCommand {
   static func main() async {
     do {
       var command = try parseAsRoot()
+      try ThreadCountError.check()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -66,3 +69,15 @@ struct SpanQACommand: AsyncParsableCommand {
 
 /// `exit`, under a name that the command's own methods do not hide.
 private func endProcess(_ code: Int32) -> Never { exit(code) }
+
+/// A number of threads in the environment that is none: the library takes its own count then, and a person would wonder.
+private struct ThreadCountError: Error, CustomStringConvertible {
+  let value: String
+
+  static func check() throws(ThreadCountError) {
+    guard let value = Environment[.threads], !(1...CPUBackend.mostThreads).contains(Int(value) ?? 0) else { return }
+    throw ThreadCountError(value: value)
+  }
+
+  var description: String { "SPANQA_THREADS is '\(value)'; it takes a number from 1 to \(CPUBackend.mostThreads)" }
+}

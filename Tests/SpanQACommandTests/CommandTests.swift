@@ -403,6 +403,8 @@ struct CommandTests {
       }
       let unknownSet = try run(answer.dropLast(), environment: ["SPANQA_KERNELS": "abacus"])
       #expect(unknownSet.code == 1 && unknownSet.errors.contains("abacus") && unknownSet.errors.contains("portable"))
+      let noNumber = try run(answer.dropLast(), environment: ["SPANQA_THREADS": "many"])
+      #expect(noNumber.code == 1 && noNumber.output.isEmpty && noNumber.errors.contains("SPANQA_THREADS is 'many'"))
     }
   }
 
