@@ -105,7 +105,7 @@ let package = Package(
       name: "SpanQACommandTests",
       dependencies: ["SpanQACommand", "SpanQA", "Checkpoints", "Encoder", "FineTuning", "RandomModels", "Export", "ONNX"]),
     .testTarget(
-      name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel", "RandomModels", "Export", "ONNX", "SQuAD"],
+      name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel", "RandomModels", "Export", "ONNX", "SQuAD", "WordPiece"],
       exclude: ["Goldens", "check_offsets.py"]),
     // Small models for tests that are about what stands around a model.
     .target(name: "RandomModels", dependencies: ["Encoder"], path: "Tests/RandomModels"),
