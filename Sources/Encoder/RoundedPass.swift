@@ -209,7 +209,7 @@ struct RoundedPass: Sendable {
         let result = out + query * stride
         for key in 0..<attended {
           let (weight, values) = (row[key], v + key * stride)
-          for i in 0..<size { result[i].addProduct(weight, values[i]) }
+          for i in 0..<size { result[i] += weight * values[i] }
         }
       }
     }
@@ -219,12 +219,13 @@ struct RoundedPass: Sendable {
     var lanes = SIMD16<Float>()
     let whole = count / 16 * 16
     for i in Swift.stride(from: 0, to: whole, by: 16) {
-      lanes.addProduct(
-        UnsafeRawPointer(a + i).loadUnaligned(as: SIMD16<Float>.self),
-        UnsafeRawPointer(b + i).loadUnaligned(as: SIMD16<Float>.self))
+      // Not fused: without the instruction, which the package's build may not assume, that is a function call each.
+      lanes +=
+        UnsafeRawPointer(a + i).loadUnaligned(as: SIMD16<Float>.self)
+        * UnsafeRawPointer(b + i).loadUnaligned(as: SIMD16<Float>.self)
     }
     var sum = lanes.sum()
-    for i in whole..<count { sum.addProduct(a[i], b[i]) }
+    for i in whole..<count { sum += a[i] * b[i] }
     return sum
   }
 

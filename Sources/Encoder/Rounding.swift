@@ -32,10 +32,11 @@ public struct Rounding: Sendable, Equatable {
 
   /// The nearest value that the integers can say; the least one for what is not a number.
   public func callAsFunction(_ x: Float) -> Float {
-    // All sums of magnitudes below 2²⁴ are exact; the range is the tighter bound.
+    // The bounds are whole, so that clamping may come first; below 2²², adding 1.5 · 2²³ leaves the nearest whole number, ties to even.
     let (least, greatest) = (Float(integers.range.lowerBound - zeroPoint), Float(integers.range.upperBound - zeroPoint))
-    let steps = (x / scale).rounded(.toNearestOrEven)
-    return (steps >= least ? min(steps, greatest) : least) * scale
+    let steps = x / scale
+    let kept = steps >= least ? (steps < greatest ? steps : greatest) : least
+    return (kept + 0x1.8p+23 - 0x1.8p+23) * scale
   }
 }
 

@@ -13,11 +13,8 @@ struct FormsTests {
     /// The largest difference between ONNX Runtime and itself.
     var floor: Float?
 
-    /// Whether the file quantises inside layer norms, or its scale of attention's scores is rounded to bfloat16 twice: the form is
-    /// interpreted.
-    var isInterpreted: Bool {
-      form.hasSuffix("-adds") || form.hasSuffix("-all") && quantised || form.hasPrefix("bfloat")
-    }
+    /// Whether the file quantises inside layer norms: the form is interpreted.
+    var isInterpreted: Bool { form.hasSuffix("-adds") || form.hasSuffix("-all") && quantised }
 
     /// Whether more than weights is quantised.
     var hasQuantisedInputs: Bool { quantised && !["q4", "q8", "bnb4"].contains { form.hasPrefix($0) } }

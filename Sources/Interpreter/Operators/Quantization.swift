@@ -149,7 +149,7 @@ private func dequantizedRows(
 
 extension Value {
   /// The quotient by a single number.
-  fileprivate func divided(by scale: Value) throws -> Value {
+  func divided(by scale: Value) throws -> Value {
     let divisor = try cast(scale, to: .float).scalarFloat()
     return try UnaryFunction(float: { $0 / divisor })(self)
   }

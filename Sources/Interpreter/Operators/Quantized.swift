@@ -20,7 +20,17 @@ let quantizedOperators: [OperatorDefinition] = [
   OperatorDefinition("MatMulNBits", domain: microsoft, blockProduct),
   OperatorDefinition("MatMulBnb4", domain: microsoft, tableProduct),
   OperatorDefinition("QGemm", domain: microsoft, quantizedGemm),
-  pairwise("QLinearAdd", addition),
+  OperatorDefinition("QLinearAdd", domain: microsoft) { call in
+    // Both sides in steps of the result: a sum that is half a step exactly is one here, and rounded to even.
+    let sides = try [0, 3].map { index in
+      try dequantized(
+        try call.input(index), scale: try cast(try call.input(index + 1), to: .float).divided(by: try call.input(6)),
+        zeroPoint: call.optional(index + 2), layout: .tensor)
+    }
+    return [try quantized(
+      try addition(sides[0], sides[1]), scale: try Value(shape: [], floats: [1]), zeroPoint: call.optional(7),
+      to: try call.input(0).elementType, layout: .tensor)]
+  },
   pairwise("QLinearMul", multiplication),
   single("QLinearSigmoid") { call, value in try sigmoid(value) },
   single("QLinearLeakyRelu") { call, value in try leakyRelu(try call.node.float("alpha", default: 0.01))(value) },

@@ -47,9 +47,13 @@ struct AttentionMatcher {
   let matcher: Matcher
   private let graph: WorkGraph
 
+  /// The half type of the graph's constants.
+  private let halfType: ElementType
+
   init(_ graph: WorkGraph) {
     self.graph = graph
     matcher = Matcher(graph)
+    halfType = graph.facts.values.contains { $0.type == .bfloat16 } ? .bfloat16 : .float16
   }
 
   struct Core {
@@ -248,7 +252,7 @@ struct AttentionMatcher {
 
   func check(scale: Double, headSize: Int, isHalf: Bool) throws(Mismatch) {
     let expected = 1 / Double(headSize).squareRoot()
-    guard matcher.isClose(scale, expected, type: isHalf ? .float16 : nil) else {
+    guard matcher.isClose(scale, expected, type: isHalf ? halfType : nil) else {
       throw Mismatch("attention's scores scaled by 1/√\(headSize) = \(Float(expected)), not \(Float(scale))")
     }
   }

@@ -34,7 +34,12 @@ def tensor(array):
 
 
 def case(operator, *inputs, opset=17, domain="", outputs=1, terms=1, constants=(), level="disable", **attributes):
-    """One call; an input that is None is left out, those whose positions are in `constants` are initialisers."""
+    """One call; an input that is None is left out, those whose positions are in `constants` are initialisers.
+
+    `node_opset` is the attribute `opset`, which some operators have.
+    """
+    if "node_opset" in attributes:
+        attributes["opset"] = attributes.pop("node_opset")
     names = ["" if value is None else f"i{index}" for index, value in enumerate(inputs)]
     skipped = outputs if isinstance(outputs, list) else [True] * outputs
     results = [f"o{index}" if wanted else "" for index, wanted in enumerate(skipped)]
@@ -505,7 +510,7 @@ def quantization():
         case("QLinearLeakyRelu", one, scale(), zero(), scale(), zero(), domain=MICROSOFT, alpha=0.1)
         case("QLinearConcat", scale(), zero(), one, scale(), zero(), two, scale(), zero(), domain=MICROSOFT, axis=1)
         case("QLinearSoftmax", one, np.float32(0.05), zero(), small, np.array(np.iinfo(dtype).min, dtype), domain=MICROSOFT,
-             axis=-1, opset=13)
+             axis=-1, node_opset=13)
     for bits in [4, 8]:
         for block in [16, 32]:
             depth, columns = 40, 6
@@ -579,8 +584,8 @@ def edges():
     halves = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 300, -300, INF, -INF], np.float32)
     for dtype in [np.uint8, np.int8, np.uint16, np.int16]:
         case("QuantizeLinear", halves, np.float32(1), np.array(7, dtype), opset=21)
-    case("DynamicQuantizeLinear", np.full((2, 3), 2.5, np.float32), opset=11)
-    case("DynamicQuantizeLinear", np.zeros((2, 3), np.float32), opset=11)
+    case("DynamicQuantizeLinear", np.full((2, 3), 2.5, np.float32), opset=11, outputs=3)
+    case("DynamicQuantizeLinear", np.zeros((2, 3), np.float32), opset=11, outputs=3)
     for axis in [-1, -2]:
         case("Gather", numbers(np.float32, 3, 4), np.array([-1, 0], np.int64), opset=13, axis=axis)
         case("GatherElements", numbers(np.float32, 3, 4), np.array([[0, 1], [-1, 2]], np.int64), opset=13, axis=axis)
@@ -610,6 +615,9 @@ def edges():
         case("Cast", empty(*shape), opset=13, to=TensorProto.INT64)
     for operator in ["Tanh", "Erf", "Sigmoid", "Exp", "Log"]:
         case(operator, np.array([NAN, INF, -INF, -0.0, 1e-40, 88, -88], np.float32), opset=13)
+    # Sums of exactly half a step, as in the 1 + erf(x) of a quantised GELU.
+    case("QLinearAdd", np.arange(0, 256, 3, dtype=np.uint8), np.float32(2 / 255), np.uint8(128), np.uint8(255),
+         np.float32(1 / 255), np.uint8(0), np.float32(2 / 255), np.uint8(0), domain=MICROSOFT)
     # As far as ONNX Runtime goes.
     for opset in [21, 22, 23, 24, 25]:
         value = numbers(np.float32, 2, 3)
