@@ -103,21 +103,21 @@ let package = Package(
       exclude: ["Goldens", "compare_exports.py", "make_sources.py"]),
     .testTarget(
       name: "SpanQACommandTests",
-      dependencies: ["SpanQACommand", "SpanQA", "Checkpoints", "Encoder", "FineTuning", "RandomModels", "Export", "ONNX"]),
+      dependencies: ["SpanQACommand", "SpanQA", "Checkpoints", "Encoder", "FineTuning", "RandomModels", "SeededRandom", "Export", "ONNX"]),
     .testTarget(
-      name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel", "RandomModels", "Export", "ONNX", "SQuAD", "WordPiece"],
+      name: "SpanQATests", dependencies: ["SpanQA", "SpanQADefaultModel", "RandomModels", "SeededRandom", "Export", "ONNX", "SQuAD", "WordPiece"],
       exclude: ["Goldens", "check_offsets.py"]),
     // Small models for tests that are about what stands around a model.
-    .target(name: "RandomModels", dependencies: ["Encoder"], path: "Tests/RandomModels"),
+    .target(name: "RandomModels", dependencies: ["Encoder", "SeededRandom"], path: "Tests/RandomModels"),
     .testTarget(
-      name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases"], exclude: ["fit_polynomials.py"]),
+      name: "KernelsTests", dependencies: ["Kernels", "CKernels", "KernelCases", "SeededRandom"], exclude: ["fit_polynomials.py"]),
     // The kernels' test cases in C, which Tests/arm64 compiles for another processor too.
     .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
     .testTarget(
       name: "InspectionTests",
       dependencies: ["Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX"],
       exclude: ["Goldens", "make_hooks.py"]),
-    .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels", "AllocationCounter"]),
+    .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels", "AllocationCounter", "SeededRandom"]),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
       name: "LoweringTests", dependencies: ["Lowering", "Encoder", "Interpreter", "ONNX"],

@@ -1,4 +1,5 @@
 @testable import Encoder
+import SeededRandom
 
 #if canImport(Glibc)
   import Glibc

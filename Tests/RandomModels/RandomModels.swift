@@ -1,24 +1,10 @@
 import Encoder
-
-/// The same random numbers in every run (Steele, Lea & Flood 2014, SplitMix64).
-package struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  package init(seed: UInt64) { state = seed }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
+import SeededRandom
 
 extension DistilBERT {
   /// A model with random weights for question answering: its answers are anywhere, and it costs next to nothing.
   package static func random(_ configuration: Configuration, seed: UInt64) -> DistilBERT {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     let (hidden, feedForward) = (configuration.hidden, configuration.feedForward)
     func floats(_ count: Int, _ range: ClosedRange<Float>) -> [Float] {
       (0..<count).map { _ in Float.random(in: range, using: &generator) }

@@ -1,5 +1,6 @@
 import Foundation
 import RandomModels
+import SeededRandom
 import Testing
 
 /// The command ended from outside in the middle of its work, at many random moments: lines are whole, files are whole or were never
@@ -60,7 +61,7 @@ struct KillTests {
       let place = try Place(folder, questions: 1500)
       let expected = try place.output(of: place.answer)
       #expect(expected.count { $0 == UInt8(ascii: "\n") } == 1500)
-      var generator = SeededGenerator(seed: UInt64(signal))
+      var generator = SplitMix64(seed: UInt64(signal))
       var stopped = 0
       for _ in 0..<Self.rounds {
         let pipe = try OutputPipe()
@@ -90,7 +91,7 @@ struct KillTests {
     try withFolder { folder in
       let place = try Place(folder, questions: 1500)
       let expected = try place.output(of: place.answer)
-      var generator = SeededGenerator(seed: UInt64(signal) + 100)
+      var generator = SplitMix64(seed: UInt64(signal) + 100)
       let file = folder.appending(path: "answers.jsonl").path
       var stopped = 0
       for _ in 0..<Self.rounds {
@@ -121,7 +122,7 @@ struct KillTests {
     try withFolder { folder in
       let place = try Place(folder, questions: 1500)
       let expected = try place.output(of: place.answer)
-      var generator = SeededGenerator(seed: 13)
+      var generator = SplitMix64(seed: 13)
       var stopped = 0
       for _ in 0..<Self.rounds {
         let pipe = try OutputPipe()
@@ -157,7 +158,7 @@ struct KillTests {
       #expect(expected.allSatisfy { $0.count > 600 * 10 })
       let before = Data("{\"before\": \"\"}\n".utf8)
       let entries = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
-      var generator = SeededGenerator(seed: UInt64(signal) + 200)
+      var generator = SplitMix64(seed: UInt64(signal) + 200)
       var (untouched, whole, partly) = (0, 0, 0)
       for round in 0..<Self.rounds {
         // The files of an earlier run are there, or none.

@@ -3,6 +3,7 @@ import Export
 import Foundation
 import ONNX
 import RandomModels
+import SeededRandom
 
 /// The minute random model as a folder that `--model` takes, with the embedded model's vocabulary.
 enum MinuteModel {
@@ -17,7 +18,7 @@ enum MinuteModel {
 
   /// Words of the vocabulary, `count` bytes of them at least; the same for the same seed.
   static func text(bytes count: Int, seed: UInt64) -> String {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     let words = ["river", "stone", "the", "of", "committee", "weather", "again", "1924", "blue", "wrote", "mountains", "café", "and", "a"]
     var text = ""
     while text.utf8.count < count {

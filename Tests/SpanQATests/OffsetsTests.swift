@@ -4,6 +4,7 @@ import ONNX
 import RandomModels
 import SQuAD
 import SpanQADefaultModel
+import SeededRandom
 import Testing
 
 @testable import SpanQA
@@ -34,7 +35,7 @@ struct OffsetsTests {
   }
 
   @Test func unicodeAnywhere() async throws {
-    var generator = SeededGenerator(seed: 4)
+    var generator = SplitMix64(seed: 4)
     let questions = try Self.questions.get()
     let requests = try (0..<5_000).map { _ in
       var request = try #require(questions.randomElement(using: &generator))
