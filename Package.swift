@@ -115,7 +115,9 @@ let package = Package(
     .target(name: "KernelCases", dependencies: ["CKernels"], path: "Tests/KernelCases"),
     .testTarget(
       name: "InspectionTests",
-      dependencies: ["Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX"],
+      dependencies: [
+        "Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX", "Export", "RandomModels", "WordPiece",
+      ],
       exclude: ["Goldens", "make_hooks.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels", "AllocationCounter", "SeededRandom"]),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

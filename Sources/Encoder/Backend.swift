@@ -67,6 +67,8 @@ public protocol Backend: Sendable {
   func clearContext(columns: Range<Int>, in workspace: Workspace) throws(BackendError)
   /// activation(input · W + b) of rows that lie end to end, with the bits that a pass gives.
   func apply(_ layer: Linear, _ activation: DistilBERT.Activation?, to input: [Float]) throws(BackendError) -> [Float]
+  /// What each layer of a product multiplies in int8, in the layers' order; empty where the product is of other numbers.
+  func int8Operands(of layer: Linear) -> [Int8Operands]
   /// What multiplies by a layer's weights, what attends and what normalises, in words.
   func kernel(of layer: Linear) -> String
   var attentionKernel: String { get }
@@ -76,7 +78,19 @@ public protocol Backend: Sendable {
 }
 
 /// A whole forward pass: the head's result for every token, or the last hidden state.
-public typealias ForwardPass = @Sendable (PackedBatch, Observer?, Ablation) throws(BackendError) -> [Float]
+public struct ForwardPass: Sendable {
+  public typealias Run = @Sendable (PackedBatch, Observer?, Ablation) throws(BackendError) -> [Float]
+
+  let run: Run
+  /// By the names of their results: which operands the linear layers in int8 can show.
+  let int8Parts: [String: [Int8Operands.Part]]
+
+  /// - Parameter int8Operands: of the linear layers that compute in int8, by the names of their results.
+  public init(int8Operands: [String: Int8Operands] = [:], run: @escaping Run) {
+    int8Parts = int8Operands.mapValues(\.parts)
+    self.run = run
+  }
+}
 
 /// For backends that run fused operations only.
 extension Backend {
@@ -100,6 +114,7 @@ extension Backend {
   public func apply(
     _ layer: Linear, _ activation: DistilBERT.Activation?, to input: [Float]
   ) throws(BackendError) -> [Float] { throw unobservable }
+  public func int8Operands(of layer: Linear) -> [Int8Operands] { [] }
   public func kernel(of layer: Linear) -> String { name.rawValue }
   public var attentionKernel: String { name.rawValue }
   public var normKernel: String { name.rawValue }

@@ -93,7 +93,7 @@ public struct CPUBackend: Backend {
 
   public func roundedPass(of model: DistilBERT, _ roundings: DistilBERT.Roundings) -> ForwardPass {
     let pass = RoundedPass(model, roundings: roundings, backend: self)
-    return { (batch, observer, ablation) throws(BackendError) in
+    return ForwardPass(int8Operands: pass.int8Operands) { (batch, observer, ablation) throws(BackendError) in
       pass.forward(batch, observer: observer, ablation: ablation)
     }
   }

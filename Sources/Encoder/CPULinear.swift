@@ -4,6 +4,8 @@ import Kernels
 public struct CPULinear: Sendable {
   /// The names of the layers, in the order of their outputs.
   let names: [String]
+  /// Which outputs are whose, in the same order.
+  let columns: [Range<Int>]
   let matrix: Matrix
   /// `[outputs]`
   let bias: [Float]
@@ -27,6 +29,11 @@ public struct CPULinear: Sendable {
   /// Packs the layers' weights, whose own memory can then be had back where it is a file's.
   init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM, threads: Int) {
     names = layers.map(\.name)
+    var end = 0
+    columns = layers.map { layer in
+      end += layer.bias.count
+      return end - layer.bias.count..<end
+    }
     bias = layers.flatMap(\.bias)
     inputFactors = layers.first?.weights.inputFactors
     let weights = layers.map { precision == .int8 ? $0.weights.quantized() : $0.weights }

@@ -16,7 +16,10 @@ public struct Encoder: Sendable {
   /// What runs it.
   public let backend: BackendName
 
-  private let run: ForwardPass
+  /// Whether the pass rounds values between its operations, as a statically quantised file says, and so runs them one after the other.
+  public let roundsBetweenOperations: Bool
+
+  let pass: ForwardPass
 
   /// Prepares `model`: packs its weights, after which the model itself may go.
   ///
@@ -46,12 +49,13 @@ public struct Encoder: Sendable {
     outputs = model.head?.weights.outputs ?? model.configuration.hidden
     hasHead = model.head != nil
     self.backend = backend.name
-    if let roundings = model.roundings, backend.usesRoundings {
-      run = try backend.roundedPass(of: model, roundings)
+    roundsBetweenOperations = model.roundings != nil && backend.usesRoundings
+    if let roundings = model.roundings, roundsBetweenOperations {
+      pass = try backend.roundedPass(of: model, roundings)
       return
     }
     let prepared = try PreparedModel(model, backend: backend)
-    run = { (batch, observer, ablation) throws(BackendError) in
+    pass = ForwardPass(int8Operands: prepared.int8Operands) { (batch, observer, ablation) throws(BackendError) in
       try prepared.forward(batch, observer: observer, ablation: ablation)
     }
   }
@@ -72,7 +76,7 @@ public struct Encoder: Sendable {
     try check(batch)
     if !ablation.isEmpty { try ablation.check(configuration) }
     let values: [Float]
-    do { values = try run(batch, observer, ablation) } catch { throw .backend(error) }
+    do { values = try pass.run(batch, observer, ablation) } catch { throw .backend(error) }
     if !values.allSatisfy(\.isFinite) { throw .notFinite(output: "the model's output") }
     return EncoderOutput(values: values, outputs: outputs, sequenceStarts: batch.sequenceStarts)
   }
@@ -126,6 +130,22 @@ struct PreparedModel<Device: Backend>: Sendable {
     }
     head = try model.head.map { try backend.prepareHead($0) }
     headOutputs = model.head?.weights.outputs ?? 0
+  }
+
+  /// Of the linear layers in int8, by the names of their results.
+  var int8Operands: [String: Int8Operands] {
+    var result: [String: Int8Operands] = [:]
+    func add(_ product: Device.Linear, _ names: [String]) {
+      for (name, operands) in zip(names, backend.int8Operands(of: product)) { result[name] = operands }
+    }
+    for (index, layer) in layers.enumerated() {
+      add(layer.queryKeyValue, [LinearResult.query, .key, .value].map { $0.name(inLayer: index) })
+      add(layer.attentionOutput, [LinearResult.attentionOutput.name(inLayer: index)])
+      add(layer.expand, [LinearResult.expanded.name(inLayer: index)])
+      add(layer.contract, [LinearResult.contracted.name(inLayer: index)])
+    }
+    if let head { add(head, [LinearResult.head]) }
+    return result
   }
 
   func forward(

@@ -27,6 +27,36 @@ enum ForwardStep {
     case .head: "head"
     }
   }
+
+  /// The step as an observer is told of it.
+  func operation(
+    _ batch: PackedBatch, _ configuration: DistilBERT.Configuration, headOutputs: Int, kernels: [String], start: Duration,
+    duration: Duration
+  ) -> ObservedOperation {
+    let (tokens, hidden, middle) = (batch.tokenCount, configuration.hidden, configuration.feedForward)
+    let rows = [tokens, hidden]
+    let (inputs, output, arithmetic): ([[Int]], [Int], Int)
+    switch self {
+    case .embeddings:
+      (inputs, output, arithmetic) = ([[tokens], [configuration.vocabulary, hidden], [configuration.positions, hidden]], rows, 0)
+    case .queryKeyValue:
+      (inputs, output) = ([rows, [hidden, 3 * hidden]], [tokens, 3 * hidden])
+      arithmetic = 2 * tokens * hidden * 3 * hidden
+    case .attention:
+      (inputs, output) = ([[tokens, 3 * hidden]], rows)
+      let pairs = (0..<batch.sequenceCount).reduce(0) {
+        $0 + batch.rows(ofSequence: $1).count * batch.attendedCount(ofSequence: $1)
+      }
+      arithmetic = 4 * pairs * hidden
+    case .attentionOutput: (inputs, output, arithmetic) = ([rows, [hidden, hidden], rows], rows, 2 * tokens * hidden * hidden)
+    case .feedForward: (inputs, output, arithmetic) = ([rows, [hidden, middle], [middle, hidden]], rows, 4 * tokens * hidden * middle)
+    case .head:
+      (inputs, output, arithmetic) = ([rows, [hidden, headOutputs]], [tokens, headOutputs], 2 * tokens * hidden * headOutputs)
+    }
+    return ObservedOperation(
+      name: name, layer: layer, inputs: inputs, output: output, kernels: kernels, arithmetic: arithmetic, start: start,
+      duration: duration)
+  }
 }
 
 /// Watches one forward pass for an observer: times its operations, and between them reads or recomputes what was asked for.
@@ -67,41 +97,21 @@ final class ForwardProbe<Device: Backend> {
   private var hidden: Int { model.configuration.hidden }
 
   private func report(_ step: ForwardStep, start: Duration, duration: Duration) {
-    let (configuration, backend) = (model.configuration, model.backend)
-    let rows = [tokens, hidden]
-    let (inputs, output, kernels, arithmetic): ([[Int]], [Int], [String], Int)
+    let backend = model.backend
+    let kernels: [String]
     switch step {
-    case .embeddings:
-      (inputs, output) = ([[tokens], [configuration.vocabulary, hidden], [configuration.positions, hidden]], rows)
-      (kernels, arithmetic) = ([backend.normKernel], 0)
-    case .queryKeyValue(let layer):
-      (inputs, output) = ([rows, [hidden, 3 * hidden]], [tokens, 3 * hidden])
-      (kernels, arithmetic) = ([backend.kernel(of: model.layers[layer].queryKeyValue)], 2 * tokens * hidden * 3 * hidden)
-    case .attention:
-      (inputs, output) = ([[tokens, 3 * hidden]], rows)
-      let pairs = (0..<batch.sequenceCount).reduce(0) {
-        $0 + batch.rows(ofSequence: $1).count * batch.attendedCount(ofSequence: $1)
-      }
-      (kernels, arithmetic) = ([backend.attentionKernel], 4 * pairs * hidden)
-    case .attentionOutput(let layer):
-      (inputs, output) = ([rows, [hidden, hidden], rows], rows)
-      kernels = [backend.kernel(of: model.layers[layer].attentionOutput), backend.normKernel]
-      arithmetic = 2 * tokens * hidden * hidden
+    case .embeddings: kernels = [backend.normKernel]
+    case .queryKeyValue(let layer): kernels = [backend.kernel(of: model.layers[layer].queryKeyValue)]
+    case .attention: kernels = [backend.attentionKernel]
+    case .attentionOutput(let layer): kernels = [backend.kernel(of: model.layers[layer].attentionOutput), backend.normKernel]
     case .feedForward(let layer):
-      let middle = configuration.feedForward
-      (inputs, output) = ([rows, [hidden, middle], [middle, hidden]], rows)
       let layer = model.layers[layer]
       kernels = [backend.kernel(of: layer.expand), backend.kernel(of: layer.contract), backend.normKernel]
-      arithmetic = 4 * tokens * hidden * middle
-    case .head:
-      (inputs, output) = ([rows, [hidden, model.headOutputs]], [tokens, model.headOutputs])
-      kernels = model.head.map { [backend.kernel(of: $0)] } ?? []
-      arithmetic = 2 * tokens * hidden * model.headOutputs
+    case .head: kernels = model.head.map { [backend.kernel(of: $0)] } ?? []
     }
     observer.observe(
-      ObservedOperation(
-        name: step.name, layer: step.layer, inputs: inputs, output: output, kernels: kernels, arithmetic: arithmetic,
-        start: start, duration: duration))
+      step.operation(
+        batch, model.configuration, headOutputs: model.headOutputs, kernels: kernels, start: start, duration: duration))
   }
 
   // MARK: Tensors
@@ -112,7 +122,11 @@ final class ForwardProbe<Device: Backend> {
     switch step {
     case .attentionOutput(let layer): wanted = ["layer.\(layer).attention.residual"]
     case .feedForward(let layer):
-      wanted = ["expanded", "middle", "output", "residual"].map { "layer.\(layer).feed_forward.\($0)" }
+      let values = ["expanded", "middle", "output", "residual"].map { "layer.\(layer).feed_forward.\($0)" }
+      let operands = [LinearResult.expanded, .contracted].flatMap { result in
+        [Int8Operands.Part.input, .inputScale].map { $0.name(ofResult: result.name(inLayer: layer)) }
+      }
+      wanted = values + operands
     default: wanted = []
     }
     residual = wanted.contains(where: observer.wants) ? try model.backend.hidden(in: workspace) : []
@@ -120,15 +134,19 @@ final class ForwardProbe<Device: Backend> {
 
   private func observe(_ step: ForwardStep) throws(BackendError) {
     let backend = model.backend
+    func stream() throws(BackendError) -> [Float] { try backend.hidden(in: workspace) }
     switch step {
     case .embeddings:
-      try give("embeddings", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+      try give("embeddings", width: hidden, stream)
       try giveLogits("embeddings.logits")
     case .queryKeyValue(let layer):
-      for (part, name) in ["query", "key", "value"].enumerated() {
-        try give("layer.\(layer).attention.\(name)", shape: headShape) { () throws(BackendError) in
+      let operands = backend.int8Operands(of: model.layers[layer].queryKeyValue)
+      for (part, result) in [LinearResult.query, .key, .value].enumerated() {
+        let name = result.name(inLayer: layer)
+        try give(name, shape: headShape) { () throws(BackendError) in
           columns(part * hidden..<(part + 1) * hidden, of: try backend.queryKeyValue(in: workspace))
         }
+        if operands.indices.contains(part) { try operands[part].give(to: observer, ofResult: name, input: stream) }
       }
     case .attention(let layer):
       try giveProbabilities(layer: layer)
@@ -137,31 +155,40 @@ final class ForwardProbe<Device: Backend> {
       }
     case .attentionOutput(let layer):
       let prepared = model.layers[layer]
-      let prefix = "layer.\(layer).attention"
-      func output() throws(BackendError) -> [Float] {
-        try backend.apply(prepared.attentionOutput, nil, to: try backend.context(in: workspace))
-      }
-      try give("\(prefix).output", width: hidden, output)
+      let (prefix, name) = ("layer.\(layer).attention", LinearResult.attentionOutput.name(inLayer: layer))
+      func context() throws(BackendError) -> [Float] { try backend.context(in: workspace) }
+      func output() throws(BackendError) -> [Float] { try backend.apply(prepared.attentionOutput, nil, to: try context()) }
+      try give(name, width: hidden, output)
+      try giveOperands(of: prepared.attentionOutput, name, input: context)
       try give("\(prefix).residual", width: hidden) { () throws(BackendError) in sum(residual, try output()) }
-      try give("\(prefix).norm", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+      try give("\(prefix).norm", width: hidden, stream)
     case .feedForward(let layer):
       let prepared = model.layers[layer]
       let (prefix, width) = ("layer.\(layer).feed_forward", model.configuration.feedForward)
+      let (expanded, contracted) = (LinearResult.expanded.name(inLayer: layer), LinearResult.contracted.name(inLayer: layer))
       func middle() throws(BackendError) -> [Float] {
         try backend.apply(prepared.expand, model.configuration.activation, to: residual)
       }
       func output() throws(BackendError) -> [Float] { try backend.apply(prepared.contract, nil, to: try middle()) }
-      try give("\(prefix).expanded", width: width) { () throws(BackendError) in
-        try backend.apply(prepared.expand, nil, to: residual)
-      }
+      try give(expanded, width: width) { () throws(BackendError) in try backend.apply(prepared.expand, nil, to: residual) }
+      try giveOperands(of: prepared.expand, expanded) { () throws(BackendError) in residual }
       try give("\(prefix).middle", width: width, middle)
-      try give("\(prefix).output", width: hidden, output)
+      try give(contracted, width: hidden, output)
+      try giveOperands(of: prepared.contract, contracted, input: middle)
       try give("\(prefix).residual", width: hidden) { () throws(BackendError) in sum(residual, try output()) }
-      try give("layer.\(layer).output", width: hidden) { () throws(BackendError) in try backend.hidden(in: workspace) }
+      try give("layer.\(layer).output", width: hidden, stream)
       try giveLogits("layer.\(layer).logits")
     case .head:
-      try giveLogits("logits")
+      try giveLogits(LinearResult.head)
+      if let head = model.head { try giveOperands(of: head, LinearResult.head, input: stream) }
     }
+  }
+
+  /// What a product of one layer multiplies, where that is in int8.
+  private func giveOperands(
+    of product: Device.Linear, _ name: String, input: () throws(BackendError) -> [Float]
+  ) throws(BackendError) {
+    if let operands = model.backend.int8Operands(of: product).first { try operands.give(to: observer, ofResult: name, input: input) }
   }
 
   private var headShape: [Int] { [tokens, model.configuration.heads, model.configuration.headSize] }

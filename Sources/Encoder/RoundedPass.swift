@@ -35,6 +35,12 @@ struct RoundedPass: Sendable {
   private struct Layer: Sendable {
     let query, key, value, attentionOutput, expand, contract: Linear
     let attentionNorm, outputNorm: CPUBackend.Norm
+
+    var linears: [(linear: Linear, name: LinearResult)] {
+      [
+        (query, .query), (key, .key), (value, .value), (attentionOutput, .attentionOutput), (expand, .expanded), (contract, .contracted),
+      ]
+    }
   }
 
   init(_ model: DistilBERT, roundings: DistilBERT.Roundings, backend: CPUBackend) {
@@ -62,25 +68,44 @@ struct RoundedPass: Sendable {
 
   // MARK: The pass
 
+  /// Of the linear layers in int8, by the names of their results.
+  var int8Operands: [String: Int8Operands] {
+    var result: [String: Int8Operands] = [:]
+    for (index, layer) in layers.enumerated() {
+      for (linear, name) in layer.linears { result[name.name(inLayer: index)] = backend.int8Operands(of: linear.layer).first }
+    }
+    if let head { result[LinearResult.head] = backend.int8Operands(of: head.layer).first }
+    return result
+  }
+
   func forward(_ batch: PackedBatch, observer: Observer?, ablation: Ablation) -> [Float] {
     if batch.tokenCount == 0 { return [] }
-    let watch = Watch(observer: observer, tokens: batch.tokenCount, configuration: configuration)
-    var hidden = watch.run("embeddings", layer: nil) { embed(batch) }
+    let watch = Watch(observer, batch: batch, configuration: configuration, headOutputs: head?.layer.outputs ?? 0)
+    var hidden = watch.run(.embeddings, [backend.normKernel]) { embed(batch) }
     watch.give("embeddings", hidden)
-    for (index, layer) in layers.enumerated() where !ablation.layers.contains(index) {
+    giveLogits("embeddings.logits", hidden, watch)
+    for index in layers.indices where !ablation.layers.contains(index) {
       let skipped = ablation.heads.filter { $0.layer == index }.map(\.head)
-      hidden = watch.run("layer.\(index).attention", layer: index) {
-        attend(batch, layer, roundings.layers[index], to: hidden, skipping: skipped, watch, "layer.\(index).attention")
-      }
-      hidden = watch.run("layer.\(index).feed_forward", layer: index) {
-        feedForward(layer, roundings.layers[index], hidden, watch, "layer.\(index).feed_forward")
-      }
-      watch.give("layer.\(index).output", hidden)
+      hidden = attend(batch, index, to: hidden, skipping: skipped, watch)
+      hidden = feedForward(index, to: hidden, watch)
+      giveLogits("layer.\(index).logits", hidden, watch)
     }
     guard let head else { return rounded(hidden, roundings.head.input) }
-    let logits = watch.run("head", layer: nil) { apply(head, to: hidden) }
-    watch.give("logits", logits)
+    let logits = watch.run(.head, [backend.kernel(of: head.layer)]) { apply(head, to: hidden) }
+    watch.give(LinearResult.head, logits)
+    giveOperands(of: head, LinearResult.head, input: hidden, watch)
     return logits
+  }
+
+  /// The head applied to the hidden state as it is now (nostalgebraist 2020, "logit lens").
+  private func giveLogits(_ name: String, _ hidden: [Float], _ watch: Watch) {
+    if let head, watch.wants(name) { watch.give(name, apply(head, to: hidden)) }
+  }
+
+  /// What a linear layer multiplies, where that is in int8.
+  private func giveOperands(of linear: Linear, _ name: String, input: [Float], _ watch: Watch) {
+    guard let observer = watch.observer else { return }
+    backend.int8Operands(of: linear.layer).first?.give(to: observer, ofResult: name) { rounded(input, linear.roundings.input) }
   }
 
   private func embed(_ batch: PackedBatch) -> [Float] {
@@ -109,61 +134,85 @@ struct RoundedPass: Sendable {
   }
 
   private func attend(
-    _ batch: PackedBatch, _ layer: Layer, _ roundings: DistilBERT.Roundings.Layer, to hidden: [Float], skipping heads: [Int],
-    _ watch: Watch, _ name: String
+    _ batch: PackedBatch, _ index: Int, to hidden: [Float], skipping heads: [Int], _ watch: Watch
   ) -> [Float] {
-    let query = apply(layer.query, to: hidden)
-    let key = apply(layer.key, to: hidden)
-    let value = apply(layer.value, to: hidden)
-    watch.giveHeads("\(name).query", query)
-    watch.giveHeads("\(name).key", key)
-    watch.giveHeads("\(name).value", value)
-    var context = mixed(
-      batch, stepped(query, roundings.queries), stepped(key, roundings.keys), rounded(value, roundings.values), roundings,
-      watch, name)
-    for head in heads {
-      let first = head * configuration.headSize
-      for row in 0..<batch.tokenCount {
-        for column in first..<first + configuration.headSize { context[row * configuration.hidden + column] = 0 }
+    let (layer, roundings, name) = (layers[index], roundings.layers[index], "layer.\(index).attention")
+    let projected: [(linear: Linear, name: LinearResult)] = [(layer.query, .query), (layer.key, .key), (layer.value, .value)]
+    let results = watch.run(.queryKeyValue(index), projected.map { backend.kernel(of: $0.linear.layer) }) {
+      projected.map { apply($0.linear, to: hidden) }
+    }
+    for (part, values) in zip(projected, results) {
+      let name = part.name.name(inLayer: index)
+      watch.giveHeads(name, values)
+      giveOperands(of: part.linear, name, input: hidden, watch)
+    }
+    let (context, probabilities) = watch.run(.attention(index), ["row by row, with roundings"]) {
+      var (context, probabilities) = mixed(
+        batch, stepped(results[0], roundings.queries), stepped(results[1], roundings.keys), rounded(results[2], roundings.values),
+        roundings, keepsProbabilities: watch.wants("\(name).probabilities"))
+      for head in heads {
+        let first = head * configuration.headSize
+        for row in 0..<batch.tokenCount {
+          for column in first..<first + configuration.headSize { context[row * configuration.hidden + column] = 0 }
+        }
       }
+      return (context, probabilities)
+    }
+    for (sequence, values) in probabilities.enumerated() where !values.isEmpty {
+      let count = batch.rows(ofSequence: sequence).count
+      watch.give("\(name).probabilities", shape: [configuration.heads, count, count], values, sequence: sequence)
     }
     watch.giveHeads("\(name).context", context)
-    let output = apply(layer.attentionOutput, to: rounded(context, roundings.context))
+    let attended = rounded(context, roundings.context)
+    let (output, sum, result) = watch.run(
+      .attentionOutput(index), [backend.kernel(of: layer.attentionOutput.layer), backend.normKernel]
+    ) {
+      let output = apply(layer.attentionOutput, to: attended)
+      let sum = added(output, rounded(hidden, roundings.attentionResidual))
+      return (output, sum, normalized(rounded(sum, roundings.attentionSum), layer.attentionNorm))
+    }
     watch.give("\(name).output", output)
-    let sum = added(output, rounded(hidden, roundings.attentionResidual))
+    giveOperands(of: layer.attentionOutput, LinearResult.attentionOutput.name(inLayer: index), input: attended, watch)
     watch.give("\(name).residual", sum)
-    let result = normalized(rounded(sum, roundings.attentionSum), layer.attentionNorm)
     watch.give("\(name).norm", result)
     return result
   }
 
-  private func feedForward(
-    _ layer: Layer, _ roundings: DistilBERT.Roundings.Layer, _ hidden: [Float], _ watch: Watch, _ name: String
-  ) -> [Float] {
-    let expanded = apply(layer.expand, to: hidden)
+  private func feedForward(_ index: Int, to hidden: [Float], _ watch: Watch) -> [Float] {
+    let (layer, roundings, name) = (layers[index], roundings.layers[index], "layer.\(index).feed_forward")
+    let (expanded, middle, output, sum, result) = watch.run(
+      .feedForward(index),
+      [backend.kernel(of: layer.expand.layer), backend.kernel(of: layer.contract.layer), backend.normKernel]
+    ) {
+      let expanded = apply(layer.expand, to: hidden)
+      let middle = activated(expanded)
+      let output = apply(layer.contract, to: middle)
+      let sum = added(output, rounded(hidden, roundings.outputResidual))
+      return (expanded, middle, output, sum, normalized(rounded(sum, roundings.outputSum), layer.outputNorm))
+    }
     watch.give("\(name).expanded", expanded)
-    let middle = activated(expanded)
+    giveOperands(of: layer.expand, LinearResult.expanded.name(inLayer: index), input: hidden, watch)
     watch.give("\(name).middle", middle)
-    let output = apply(layer.contract, to: middle)
     watch.give("\(name).output", output)
-    let sum = added(output, rounded(hidden, roundings.outputResidual))
+    giveOperands(of: layer.contract, LinearResult.contracted.name(inLayer: index), input: middle, watch)
     watch.give("\(name).residual", sum)
-    return normalized(rounded(sum, roundings.outputSum), layer.outputNorm)
+    watch.give("layer.\(index).output", result)
+    return result
   }
 
   // MARK: Attention
 
-  /// softmax(steps(q · kᵀ)) · v of every head, over each sequence's own rows.
+  /// softmax(steps(q · kᵀ)) · v of every head, over each sequence's own rows; where they are asked for, with the probabilities
+  /// `[heads, tokens, tokens]` of each sequence.
   private func mixed(
     _ batch: PackedBatch, _ query: [Float], _ key: [Float], _ value: [Float], _ roundings: DistilBERT.Roundings.Layer,
-    _ watch: Watch, _ name: String
-  ) -> [Float] {
+    keepsProbabilities: Bool
+  ) -> (context: [Float], probabilities: [[Float]]) {
     let (hidden, heads) = (configuration.hidden, configuration.heads)
-    let keepsProbabilities = watch.wants("\(name).probabilities")
     var context = [Float](repeating: 0, count: batch.tokenCount * hidden)
-    for sequence in 0..<batch.sequenceCount {
+    let probabilities = (0..<batch.sequenceCount).map { sequence -> [Float] in
       let rows = batch.rows(ofSequence: sequence)
-      if rows.isEmpty { continue }
+      if rows.isEmpty { return [] }
       var kept = [Float](repeating: 0, count: keepsProbabilities ? heads * rows.count * rows.count : 0)
       context.withUnsafeMutableBufferPointer { context in
         kept.withUnsafeMutableBufferPointer { kept in
@@ -185,11 +234,9 @@ struct RoundedPass: Sendable {
           }
         }
       }
-      if keepsProbabilities {
-        watch.give("\(name).probabilities", shape: [heads, rows.count, rows.count], kept, sequence: sequence)
-      }
+      return kept
     }
-    return context
+    return (context, probabilities)
   }
 
   private func mixHead(
@@ -310,8 +357,17 @@ struct RoundedPass: Sendable {
 /// Hands an observer what it asks for.
 private struct Watch {
   let observer: Observer?
-  let tokens: Int
+  let batch: PackedBatch
   let configuration: DistilBERT.Configuration
+  let headOutputs: Int
+  private let clock = ContinuousClock()
+
+  init(_ observer: Observer?, batch: PackedBatch, configuration: DistilBERT.Configuration, headOutputs: Int) {
+    self.observer = observer
+    self.batch = batch
+    self.configuration = configuration
+    self.headOutputs = headOutputs
+  }
 
   func wants(_ name: String) -> Bool { observer?.wants(name) ?? false }
 
@@ -320,22 +376,23 @@ private struct Watch {
     observer.observe(ObservedTensor(name: name, sequence: sequence, shape: shape, values: values))
   }
 
-  func give(_ name: String, _ values: [Float]) { give(name, shape: [tokens, values.count / max(1, tokens)], values) }
-
-  func giveHeads(_ name: String, _ values: [Float]) {
-    give(name, shape: [tokens, configuration.heads, configuration.headSize], values)
+  func give(_ name: String, _ values: [Float]) {
+    give(name, shape: [batch.tokenCount, values.count / max(1, batch.tokenCount)], values)
   }
 
-  /// Runs an operation `[tokens, …]` and reports it.
-  func run(_ name: String, layer: Int?, _ body: () -> [Float]) -> [Float] {
+  func giveHeads(_ name: String, _ values: [Float]) {
+    give(name, shape: [batch.tokenCount, configuration.heads, configuration.headSize], values)
+  }
+
+  /// Runs a step and reports it.
+  func run<Result>(_ step: ForwardStep, _ kernels: @autoclosure () -> [String], _ body: () -> Result) -> Result {
     guard let observer else { return body() }
-    let clock = ContinuousClock()
     let began = clock.now
     let result = body()
+    let ended = clock.now
     observer.observe(
-      ObservedOperation(
-        name: name, layer: layer, inputs: [[tokens, configuration.hidden]], output: [tokens, result.count / max(1, tokens)],
-        kernels: ["step by step, with roundings"], start: began - observer.origin, duration: clock.now - began))
+      step.operation(
+        batch, configuration, headOutputs: headOutputs, kernels: kernels(), start: began - observer.origin, duration: ended - began))
     return result
   }
 }

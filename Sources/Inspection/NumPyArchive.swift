@@ -1,3 +1,5 @@
+import Observation
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -13,16 +15,23 @@ public struct NumPyArchive {
 
   public init() {}
 
-  /// - Precondition: `values` has as many elements as `shape` says.
-  public mutating func add(_ name: String, shape: [Int], _ values: [Float]) throws(NumPyArchiveError) {
-    precondition(shape.reduce(1, *) == values.count)
-    try add(name, shape: shape, type: "<f4", bytes: values.withUnsafeBytes { Data($0) })
+  /// - Precondition: there are as many elements as `shape` says.
+  public mutating func add(
+    _ name: String, shape: [Int], _ elements: ObservedTensor.Elements
+  ) throws(NumPyArchiveError) {
+    switch elements {
+    case .float32(let values): try add(name, shape: shape, type: "<f4", values)
+    case .int32(let values): try add(name, shape: shape, type: "<i4", values)
+    case .int8(let values): try add(name, shape: shape, type: "|i1", values)
+    case .uint8(let values): try add(name, shape: shape, type: "|u1", values)
+    }
   }
 
-  /// - Precondition: `values` has as many elements as `shape` says.
-  public mutating func add(_ name: String, shape: [Int], _ values: [Int32]) throws(NumPyArchiveError) {
+  private mutating func add(
+    _ name: String, shape: [Int], type: String, _ values: [some BitwiseCopyable]
+  ) throws(NumPyArchiveError) {
     precondition(shape.reduce(1, *) == values.count)
-    try add(name, shape: shape, type: "<i4", bytes: values.withUnsafeBytes { Data($0) })
+    try add(name, shape: shape, type: type, bytes: values.withUnsafeBytes { Data($0) })
   }
 
   private mutating func add(_ name: String, shape: [Int], type: String, bytes: Data) throws(NumPyArchiveError) {

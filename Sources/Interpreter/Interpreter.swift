@@ -160,9 +160,15 @@ public struct Interpreter: Sendable {
         name: node.label, inputs: inputs.map { $0?.shape ?? [] }, output: results.first?.shape ?? [],
         kernels: [node.operatorType], start: start, duration: duration))
     for (name, value) in zip(node.outputs, results) where !name.isEmpty && observer.wants(name) {
-      // Whole numbers and truths are shapes and masks: nothing that is looked at as a tensor.
-      guard case .float(let values) = value.storage else { continue }
-      observer.observe(ObservedTensor(name: name, shape: value.shape, values: values))
+      let elements: ObservedTensor.Elements
+      switch value.storage {
+      case .float(let values): elements = .float32(values)
+      case .int8(let values): elements = .int8(values)
+      case .uint8(let values): elements = .uint8(values)
+      // Other whole numbers and truths are shapes and masks: nothing that is looked at as a tensor.
+      default: continue
+      }
+      observer.observe(ObservedTensor(name: name, shape: value.shape, elements: elements))
     }
   }
 

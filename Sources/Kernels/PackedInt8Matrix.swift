@@ -30,7 +30,7 @@ public struct PackedInt8Matrix: Sendable {
   public let n: Int
   public let activation: ActivationQuantization
   /// What the inputs are multiplied by before they are quantised, `[k]`.
-  let inputFactors: [Float]?
+  public let inputFactors: [Float]?
   /// k rounded up to what the kernels take at a time.
   let paddedK: Int
   let panels: AlignedBuffer<Int8>
@@ -213,6 +213,48 @@ extension PackedInt8Matrix {
         }
       }
     }
+  }
+}
+
+// For those who look: copies, in an order that a reader expects.
+extension PackedInt8Matrix {
+  /// The integers of some columns, `[columns, k]`, as signed bytes.
+  public func integers(of columns: Range<Int>) -> [Int8] {
+    precondition(columns.lowerBound >= 0 && columns.upperBound <= n)
+    let width = Self.panelWidth
+    return [Int8](unsafeUninitializedCapacity: columns.count * k) { result, count in
+      for column in columns {
+        let (panel, place) = column.quotientAndRemainder(dividingBy: width)
+        let (source, first) = (panels.pointer + (panel * width * paddedK + place * 4), (column - columns.lowerBound) * k)
+        for row in 0..<k { result[first + row] = source[row / 4 * 4 * width + row % 4] }
+      }
+      count = columns.count * k
+    }
+  }
+
+  /// The scales of some columns.
+  public func scales(of columns: Range<Int>) -> [Float] { columns.map { scales.pointer[$0] } }
+
+  /// The zero points of some columns; `nil` where the matrix has none.
+  public func zeroPoints(of columns: Range<Int>) -> [Int32]? { zeroPoints.map { points in columns.map { points.pointer[$0] } } }
+
+  /// Rows of an input `[rows, k]` as `multiply` quantises them: the bytes that the kernel reads, `[rows, k]`, and the scale of each row.
+  public func quantized(_ input: [Float], kernels: KernelSet) -> (bytes: [UInt8], scales: [Float]) {
+    let rows = input.count / k
+    var bytes = [UInt8](repeating: 0, count: rows * k)
+    var scales = [Float](repeating: 0, count: rows)
+    withUnsafeTemporaryAllocation(byteCount: paddedK, alignment: 64) { room in
+      let row = room.bindMemory(to: UInt8.self)
+      input.withUnsafeBufferPointer { input in
+        guard let input = input.baseAddress, let u = row.baseAddress else { return }
+        forEachRow(0..<rows, of: input) { index, values in
+          var sum: Int32 = 0
+          kernels.quantize(values, count: k, paddedCount: paddedK, as: activation, u: u, scale: &scales[index], sum: &sum)
+          for place in 0..<k { bytes[index * k + place] = u[place] }
+        }
+      }
+    }
+    return (bytes, scales)
   }
 }
 

@@ -77,7 +77,7 @@ public struct ObservedOperation: Sendable, Equatable {
   }
 }
 
-/// A copy of an intermediate value.
+/// A copy of an intermediate value, or of what an int8 product multiplies.
 public struct ObservedTensor: Sendable, Equatable {
   /// For example `layer.3.attention.probabilities`; of a graph that runs node by node, the value's name.
   public var name: String
@@ -86,13 +86,44 @@ public struct ObservedTensor: Sendable, Equatable {
   public var sequence: Int?
   public var shape: [Int]
   /// Row-major.
-  public var values: [Float]
+  public var elements: Elements
 
-  public init(name: String, sequence: Int? = nil, shape: [Int], values: [Float]) {
+  public enum Elements: Sendable, Equatable {
+    case float32([Float])
+    case int32([Int32])
+    case int8([Int8])
+    case uint8([UInt8])
+
+    /// NumPy's name of the type.
+    public var typeName: String {
+      switch self {
+      case .float32: "float32"
+      case .int32: "int32"
+      case .int8: "int8"
+      case .uint8: "uint8"
+      }
+    }
+  }
+
+  /// The elements as they are in float32; integers are converted.
+  public var values: [Float] {
+    switch elements {
+    case .float32(let values): values
+    case .int32(let values): values.map { Float($0) }
+    case .int8(let values): values.map { Float($0) }
+    case .uint8(let values): values.map { Float($0) }
+    }
+  }
+
+  public init(name: String, sequence: Int? = nil, shape: [Int], elements: Elements) {
     self.name = name
     self.sequence = sequence
     self.shape = shape
-    self.values = values
+    self.elements = elements
+  }
+
+  public init(name: String, sequence: Int? = nil, shape: [Int], values: [Float]) {
+    self.init(name: name, sequence: sequence, shape: shape, elements: .float32(values))
   }
 }
 

@@ -680,7 +680,7 @@
     return result;
   }
 
-  /** A table that tells, of the next 15 bits, a number and the length of its word (canonical Huffman code). */
+  /** A table that tells, of the next 15 bits, a symbol and the length of its word (canonical Huffman code). */
   const huffman = (() => {
     const lengths = attention.code_lengths;
     const tableSize = 1 << 15;
@@ -707,14 +707,19 @@
     let numbers = source;
     if (attention.encoding === "huffman") {
       numbers = new Uint8Array(rowCount * rowCount);
+      const [base, perWord] = [attention.levels + 1, attention.numbers_per_word];
       let [pending, count, at] = [0, 0, 0];
-      for (let i = 0; i < numbers.length; i++) {
+      for (let i = 0; i < numbers.length; i += perWord) {
         while (count < 15) {
           pending = ((pending << 8) | (source[at++] ?? 0)) & 0x7fffff;
           count += 8;
         }
         const word = (pending >> (count - 15)) & 0x7fff;
-        numbers[i] = huffman.symbols[word];
+        let symbol = huffman.symbols[word];
+        for (let place = i; place < Math.min(i + perWord, numbers.length); place++) {
+          numbers[place] = symbol % base;
+          symbol = Math.floor(symbol / base);
+        }
         count -= huffman.sizes[word] || 15;
       }
     }
@@ -1124,9 +1129,16 @@
   }
 
   function drawMemory() {
-    if (document.getElementById("memory").hidden) return;
     const host = body("memory");
     const regions = data.memory;
+    if (regions.length === 0) {
+      const why = data.model.is_rounded
+        ? "This model’s file rounds values between operations. Its pass runs one operation after the other, each with memory of its own " +
+          "that comes and goes with it: there is no one piece to draw a map of."
+        : `The ${data.model.backend} backend tells nothing of its memory.`;
+      host.append(el("p", { class: "note" }, why));
+      return;
+    }
     const total = Math.max(...regions.map((region) => region.offset + region.byte_count), 1);
     const chartHost = el("div");
     host.append(chartHost);
@@ -1188,10 +1200,9 @@
     }));
   }
 
-  // Not every executor knows everything: one that rounds between operations has no memory map, for example.
+  // Not every model has everything: one without a head for questions has no answer to form.
   document.getElementById("forming").hidden = data.stages.length === 0;
   document.getElementById("norms").hidden = !data.norms.some((layer) => layer.output.length);
-  document.getElementById("memory").hidden = data.memory.length === 0;
   drawAblation();
   for (const draw of [drawTop, drawAnswer, drawTokens, drawLogits, drawWindows, drawAttention, drawForming, drawNorms, drawPrecision,
     drawTimeline, drawMemory]) draw();

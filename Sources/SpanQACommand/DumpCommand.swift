@@ -13,7 +13,7 @@ struct DumpCommand: ParsableCommand {
     discussion: """
       --tensors chooses by name: * stands for any characters, commas separate patterns, as in \
       'embeddings,layer.*.attention.probabilities'. docs/inside.md lists the names and shapes; --list prints the names. A graph that \
-      runs node by node has the names of its own values. The file holds input_ids too; numpy.load reads \
+      runs node by node has the names of its own values. What products in int8 multiply is called *.int8.*. The file holds input_ids too; numpy.load reads \
       an .npz, the safetensors library a .safetensors.
       """)
 
@@ -55,19 +55,29 @@ struct DumpCommand: ParsableCommand {
       _ = try runner.forward(batch, observer: observer)
       if found.isEmpty { throw InspectionInputError.noTensor(pattern: tensors, examples: runner.outputNames) }
     }
-    if list { for tensor in found { try Output.write("\(tensor.name)  \(tensor.shape)") } }
+    if list { for tensor in found { try Output.write("\(tensor.name)  \(tensor.shape)  \(tensor.elements.typeName)") } }
     guard let output else { return }
+    let ids = ObservedTensor(name: "input_ids", shape: [batch.tokenCount], elements: .int32(batch.tokenIDs))
     if output.hasSuffix(Self.safetensors) {
-      let ids = Checkpoint.Tensor(
-        name: "input_ids", shape: [batch.tokenCount], elementType: .int32, bytes: ConstantBytes(batch.tokenIDs))
       try Checkpoint.writeSafetensors(
-        [ids] + found.map { Checkpoint.Tensor(name: $0.name, shape: $0.shape, values: $0.values) },
-        metadata: ["precision": model.precision.rawValue], to: output)
+        ([ids] + found).map(Checkpoint.Tensor.init), metadata: ["precision": model.precision.rawValue], to: output)
       return
     }
     var archive = NumPyArchive()
-    try archive.add("input_ids", shape: [batch.tokenCount], batch.tokenIDs)
-    for tensor in found { try archive.add(tensor.name, shape: tensor.shape, tensor.values) }
+    for tensor in [ids] + found { try archive.add(tensor.name, shape: tensor.shape, tensor.elements) }
     try Output.write(archive.data, toFile: output)
+  }
+}
+
+extension Checkpoint.Tensor {
+  fileprivate init(_ tensor: ObservedTensor) {
+    let (type, bytes): (Checkpoint.ElementType, ConstantBytes) =
+      switch tensor.elements {
+      case .float32(let values): (.float32, ConstantBytes(values))
+      case .int32(let values): (.int32, ConstantBytes(values))
+      case .int8(let values): (.int8, ConstantBytes(values))
+      case .uint8(let values): (.uint8, ConstantBytes(values))
+      }
+    self.init(name: tensor.name, shape: tensor.shape, elementType: type, bytes: bytes)
   }
 }

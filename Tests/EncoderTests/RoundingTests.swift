@@ -44,14 +44,28 @@ struct RoundingTests {
   func thePassIsTheFusedPassStepByStep(_ shape: TinyModel.Shape) throws {
     var model = Self.rounded(shape) { _ in }
     var tensors: [[String: [Float]]] = []
+    var operations: [[ObservedOperation]] = []
     for _ in 0..<2 {
       var found: [String: [Float]] = [:]
-      let observer = Observer(selecting: { _ in true }, tensor: { found[$0.name, default: []] += $0.values })
-      let output = try Encoder(model).forward(PackedBatch(EncoderTests.sequences), observer: observer)
+      var (names, done): ([String], [ObservedOperation]) = ([], [])
+      let observer = Observer(
+        selecting: { _ in true },
+        tensor: { tensor in
+          if tensor.sequence ?? 0 == 0 { names.append(tensor.name) }
+          found[tensor.name, default: []] += tensor.values
+        }, operation: { done.append($0) })
+      let encoder = try Encoder(model)
+      let output = try encoder.forward(PackedBatch(EncoderTests.sequences), observer: observer)
+      #expect(names == encoder.tensorNames && encoder.roundsBetweenOperations == (model.roundings != nil))
       found["result"] = output.values
       tensors.append(found)
+      operations.append(done)
       model.roundings = nil
     }
+    // The same names, those of each layer's logits among them, and the same operations.
+    #expect(Set(tensors[0].keys) == Set(tensors[1].keys) && tensors[0]["layer.0.logits"] != nil)
+    #expect(operations[0].map(\.name) == operations[1].map(\.name))
+    #expect(operations[0].map(\.arithmetic) == operations[1].map(\.arithmetic) && operations[0].allSatisfy { !$0.kernels.isEmpty })
     for (name, values) in tensors[0] {
       let expected = try #require(tensors[1][name], "\(name)")
       let worst = zip(values, expected).map { abs($0 - $1) }.max() ?? .infinity

@@ -34,12 +34,17 @@ struct ArchiveTests {
 
   @Test func arraysComeBack() throws {
     var archive = NumPyArchive()
-    try archive.add("layer.0.output", shape: [2, 3], [1, -2, 3, .infinity, 5, 6.5] as [Float])
-    try archive.add("input_ids", shape: [2], [101, -1] as [Int32])
+    try archive.add("layer.0.output", shape: [2, 3], .float32([1, -2, 3, .infinity, 5, 6.5]))
+    try archive.add("input_ids", shape: [2], .int32([101, -1]))
+    try archive.add("signed", shape: [3], .int8([-128, 0, 127]))
+    try archive.add("unsigned", shape: [1, 2], .uint8([0, 255]))
     let entries = try Reader(archive.data).entries
-    #expect(entries.map(\.name) == ["layer.0.output.npy", "input_ids.npy"])
+    #expect(entries.map(\.name) == ["layer.0.output.npy", "input_ids.npy", "signed.npy", "unsigned.npy"])
     #expect(entries[0].header.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }"))
     #expect(entries[1].header.hasPrefix("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }"))
+    #expect(entries[2].header.hasPrefix("{'descr': '|i1', 'fortran_order': False, 'shape': (3,), }"))
+    #expect(entries[3].header.hasPrefix("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2,), }"))
+    #expect(entries[2].data == Data([0x80, 0, 0x7f]) && entries[3].data == Data([0, 255]))
     let floats = [1, -2, 3, .infinity, 5, 6.5] as [Float]
     #expect(entries[0].data == floats.withUnsafeBytes { Data($0) })
   }

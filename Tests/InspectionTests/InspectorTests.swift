@@ -1,10 +1,12 @@
 import Encoder
 import Foundation
+import Lowering
 import ONNX
 import Observation
 import SpanQA
 import SpanQADefaultModel
 import Testing
+import WordPiece
 
 @testable import Inspection
 
@@ -146,6 +148,27 @@ struct InspectorTests {
     let maps = try #require(attention["maps"] as? [[String]])
     #expect(attention["encoding"] as? String == "bytes" && maps.count == 6 && maps.allSatisfy { $0.count == 12 })
     #expect(Data(base64Encoded: maps[2][3])?.count == report.tokens.count * report.tokens.count)
+  }
+
+  /// A file that rounds between operations: a vocabulary of its own size, and everything but the memory's map.
+  @Test func modelThatRoundsBetweenOperations() throws {
+    let file = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../LoweringTests/Goldens/Forms/distilbert-qdq-channel.onnx").standardizedFileURL
+    let onnx = try Model(contentsOf: file)
+    let size = try LoweredModel(onnx).model.configuration.vocabulary
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    let letters = "abcdefghijklmnopqrstuvwxyz".map { "\($0)" }
+    let tokens = Array((special + letters + letters.map { "##\($0)" } + (0..<size).map { "unused\($0)" }).prefix(size))
+    let tokenizer = try Tokenizer(vocabulary: Vocabulary(tokens: tokens), options: Tokenizer.Options())
+    let inspector = try Inspector(onnx: onnx, tokenizer: tokenizer, name: "rounded")
+    let report = try inspector.inspect("a b", in: "c d e f g h", options: Options(topK: 5, docStride: 8, maxSequenceLength: 32))
+    #expect(report.model.isRounded && report.memory.isEmpty)
+    #expect(report.stages.count == report.model.layers + 1 && report.stages.last?.logits == report.logits)
+    #expect(report.norms.allSatisfy { $0.output.count == report.tokens.count })
+    #expect(report.timeline.operations.count == 2 + 4 * report.model.layers)
+    #expect(report.timeline.operations.contains { $0.arithmetic > 0 && $0.kernels.contains { $0.contains("u8s8") } })
+    #expect(try report.html().contains("rounds values between operations"))
+    #expect(!(try self.inspector().inspect("a b", in: "c d e f g h")).model.isRounded)
   }
 
   static let mini = HookTests.mini

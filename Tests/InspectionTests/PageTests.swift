@@ -1,5 +1,9 @@
+import Encoder
+import Export
 import Foundation
 import Inspection
+import ONNX
+import RandomModels
 import SpanQADefaultModel
 import Testing
 
@@ -123,22 +127,61 @@ struct PageTests {
     #expect(browser.complaints.isEmpty)
   }
 
-  @Test func longPassageFitsAPageAndAScreen() throws {
+  /// The embedded model, and the shape of BERT-large, whose maps are five times as many.
+  @Test(arguments: [false, true])
+  func longPassageFitsAPageAndAScreen(_ isLarge: Bool) throws {
     // Sentences that differ, so that attention does.
     let places = ["Lisbon", "Oslo", "Quito", "Hanoi", "Accra", "Perth", "Turin", "Lima", "Cairo", "Kyoto", "Riga", "Dakar"]
     let passage = (0..<60).map { number in
       let (a, b) = (places[number % places.count], places[(number * 5 + 3) % places.count])
       return "In \(1900 + number), ship number \(number * 37 % 101) sailed from \(a) to \(b) with \(number * 13 + 7) crates of tea."
     }.joined(separator: " ")
-    let report = try inspector().inspect("Where did the ship of 1931 sail from?", in: passage)
+    let report = try (isLarge ? largeInspector() : inspector()).inspect(
+      "Where did the ship of 1931 sail from?", in: passage, window: 0)
     #expect(report.tokens.count == 384 && report.windows.count > 1)
-    let size = try report.html().utf8.count
-    print("a page of \(report.tokens.count) tokens: \(size) bytes, attention in \(report.attention.shape[0] * report.attention.shape[1]) maps")
-    #expect(size < 5_000_000)
+    let html = try report.html()
+    print("a page of \(report.tokens.count) tokens and \(report.attention.shape[0] * report.attention.shape[1]) maps: \(html.utf8.count) bytes")
+    #expect(html.utf8.count < 5_000_000)
     let browser = try Browser()
     try browser.show(width: 1280, isDark: false)
     try browser.open(page(report))
     try browser.wait(for: "document.querySelector('.heads').dataset.ready === 'true'")
+    #expect(browser.complaints.isEmpty)
+
+    // The opened map is the model's, as far as the page's levels go.
+    let (layer, head) = (report.model.layers - 1, report.model.heads - 1)
+    try browser.evaluate("document.querySelector('.head[data-layer=\"\(layer)\"][data-head=\"\(head)\"]').click()")
+    try browser.evaluate("document.querySelector('#head-detail canvas').focus()")
+    let levels = try #require(try browser.evaluate("JSON.parse(document.getElementById('data').textContent).attention.levels") as? Int)
+    for (key, row, column) in [("ArrowDown", 0, 0), ("ArrowDown", 1, 0), ("ArrowRight", 1, 1)] {
+      try browser.press(key)
+      let spoken = try browser.evaluate("document.querySelector('#head-detail .note').textContent") as? String ?? ""
+      let shown = try #require(spoken.split(separator: " ").dropLast().last.flatMap { Double($0) }, "\(spoken)")
+      let exact = report.attention.probability(layer: layer, head: head, from: row, to: column)
+      #expect(
+        spoken.contains("(\(row)) looks at") && abs((shown / 100).squareRoot() - exact.squareRoot()) <= 0.51 / Double(levels) + 0.01,
+        "\(spoken), expected \(exact) in \(levels) levels")
+    }
+  }
+
+  /// BERT-large has 24 layers of 16 heads; here they are four numbers wide.
+  private func largeInspector() throws -> Inspector {
+    let configuration = DistilBERT.Configuration(
+      layers: 24, hidden: 64, heads: 16, feedForward: 64, vocabulary: 30_522, positions: 512)
+    return try Inspector(
+      onnx: Model(DistilBERT.random(configuration, seed: 3)), tokenizer: DefaultModel.tokenizer(), name: "large")
+  }
+
+  /// A pass that rounds between its operations has no one piece of memory, and the page says so.
+  @Test func pageSaysWhatThereIsNot() throws {
+    var report = try inspector().inspect("Who owned it?", in: "Zoë owned the café, and Max the bar.")
+    report.memory = []
+    report.model.isRounded = true
+    let browser = try Browser()
+    try browser.show(width: 400, isDark: false)
+    try browser.open(page(report))
+    let text = try browser.evaluate("document.querySelector('#memory .body').innerText") as? String ?? ""
+    #expect(text.contains("rounds values between operations") && text.contains("no one piece"), "\(text)")
     #expect(browser.complaints.isEmpty)
   }
 

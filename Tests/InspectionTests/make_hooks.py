@@ -1,7 +1,7 @@
 """Goldens of what an observer sees: every intermediate value of a small random DistilBertForQuestionAnswering, from PyTorch's hooks
-(eager attention), the same with int8 simulated, and its logits with a head or a layer left out.
+(eager attention), the same with int8 simulated and the integers that its linear layers multiply, and its logits with a head or a layer left out.
 
-    python make_hooks.py [FOLDER of spanqa-mini]        (torch 2.15.0, transformers 4.57.6; float32, one thread)
+    python make_hooks.py [FOLDER of spanqa-mini]        (torch 2.13.0, transformers 4.57.6; float32, one thread)
 
 Writes Goldens/hooks.json and Goldens/hooks.f32 (little-endian floats, in the order that the JSON lists), and with a folder
 Goldens/mini_norms.json: the Euclidean norm of every intermediate value of that model.
@@ -62,26 +62,32 @@ def watch(model, ids, **arguments):
     return values
 
 
-def simulate_int8(model):
-    """Linear layers but for the head: a scale for each row of the input and each output of the weights; word embeddings a scale a row."""
+def simulate_int8(model, operands):
+    """Linear layers but for the head: a scale for each row of the input and each output of the weights; word embeddings a scale a row.
+    What the layers multiply goes to `operands` by the engine's names."""
 
     def rounded(x):
         scale = x.abs().amax(dim=-1, keepdim=True) / 127
         return torch.round(x / scale).clamp(-127, 127), scale
 
-    def forward(layer):
+    def forward(layer, name):
         weights, weight_scale = rounded(layer.weight)
 
         def run(x):
             numbers, scale = rounded(x)
+            for part, value in [("input", numbers[0]), ("input_scale", scale[0, :, 0]), ("weight", weights),
+                                ("weight_scale", weight_scale[:, 0])]:
+                operands[f"{name}.int8.{part}"] = value
             return (numbers.double() @ weights.double().T * (scale * weight_scale.T).double() + layer.bias).float()
 
         return run
 
-    for layer in model.distilbert.transformer.layer:
+    for index, layer in enumerate(model.distilbert.transformer.layer):
         attention, ffn = layer.attention, layer.ffn
-        for linear in [attention.q_lin, attention.k_lin, attention.v_lin, attention.out_lin, ffn.lin1, ffn.lin2]:
-            linear.forward = forward(linear)
+        for linear, name in [(attention.q_lin, "attention.query"), (attention.k_lin, "attention.key"),
+                             (attention.v_lin, "attention.value"), (attention.out_lin, "attention.output"),
+                             (ffn.lin1, "feed_forward.expanded"), (ffn.lin2, "feed_forward.output")]:
+            linear.forward = forward(linear, f"layer.{index}.{name}")
     table = model.distilbert.embeddings.word_embeddings.weight
     numbers, scale = rounded(table)
     table.copy_(numbers * scale)
@@ -123,10 +129,15 @@ for number, ids in enumerate(sequences):
         put("layer", str(layer), number, watch(model, ids)["logits"])
         handle.remove()
 with torch.no_grad():
-    simulate_int8(model)
+    simulate_int8(model, operands := {})
+    integers = []
     for number, ids in enumerate(sequences):
         for name, value in watch(model, ids).items():
             put("int8", name, number, value)
+        integers.append(dict(operands))
+    for number, parts in enumerate(integers):
+        for name, value in parts.items():
+            put("operand", name, number, value)
 
 np.concatenate(floats).tofile(folder / "hooks.f32")
 (folder / "hooks.json").write_text(json.dumps({

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import SpanQA
 import Testing
@@ -194,7 +195,7 @@ struct CommandTests {
   @Test func dumpsValues() throws {
     let arguments = ["dump", "--question", "How much?", "--passage", Self.passage, "--tensors", "embeddings,layer.?.output"]
     let listed = try run(arguments + ["--list"]).output.split(separator: "\n")
-    #expect(listed.count == 7 && listed.allSatisfy { $0.hasSuffix(", 384]") })
+    #expect(listed.count == 7 && listed.allSatisfy { $0.hasSuffix(", 384]  float32") })
     try withFolder { folder in
       for precision in ["float32", "int8"] {
         let (archive, tensors) = (folder.appending(path: "\(precision).npz"), folder.appending(path: "\(precision).safetensors"))
@@ -215,6 +216,36 @@ struct CommandTests {
     }
     #expect(try run(arguments + ["--output", "x.txt"]).code == 2)
     #expect(try run(arguments.dropLast() + ["nothing", "--list"]).code == 1)
+  }
+
+  /// The integers that an int8 model multiplies, with their scales, in both kinds of file.
+  @Test func dumpsIntegers() throws {
+    let arguments = [
+      "dump", "--question", "How much?", "--passage", Self.passage, "--tensors", "layer.5.attention.output.int8.*", "--precision", "int8",
+    ]
+    let listed = try run(arguments + ["--list"]).output.split(separator: "\n")
+    let tokens = try #require(listed.first?.split(separator: "[").last?.split(separator: ",").first.flatMap { Int($0) })
+    let name = "layer.5.attention.output.int8"
+    #expect(
+      listed == [
+        "\(name).input  [\(tokens), 384]  int8", "\(name).input_scale  [\(tokens)]  float32", "\(name).weight  [384, 384]  int8",
+        "\(name).weight_scale  [384]  float32",
+      ])
+    try withFolder { folder in
+      let (archive, tensors) = (folder.appending(path: "x.npz"), folder.appending(path: "x.safetensors"))
+      for file in [archive, tensors] { #expect(try run(arguments + ["--output", file.path]).code == 0) }
+      let checkpoint = try Checkpoint(safetensors: tensors.path)
+      let input = try #require(checkpoint["\(name).input"])
+      #expect(input.elementType == .int8 && input.shape == [tokens, 384] && checkpoint["\(name).weight"]?.elementType == .int8)
+      // Each row's largest magnitude is 127, and the archive holds the same bytes.
+      let bytes = input.bytes.withUnsafeBytes { Data($0) }
+      for row in 0..<tokens {
+        #expect(bytes[row * 384..<(row + 1) * 384].map { abs(Int(Int8(bitPattern: $0))) }.max() == 127)
+      }
+      let npz = try Data(contentsOf: archive)
+      #expect(npz.range(of: bytes) != nil && npz.range(of: Data("'descr': '|i1'".utf8)) != nil)
+    }
+    #expect(try run(arguments.dropLast() + ["float32", "--list"]).code == 1)
   }
 
   @Test func leavesOutHeadsAndLayers() throws {

@@ -19,7 +19,10 @@ public struct AttentionMaps: Encodable, Sendable {
   public private(set) var levels = 255
   /// How `maps` holds the numbers: `bytes` (one a number), or `huffman` (the canonical code of `codeLengths`).
   public private(set) var encoding = Encoding.bytes
-  /// The length of each number's code word; empty where there is no code.
+  /// How many numbers of a row, or of a row and the next, stand in one word of the code, as the digits of a number to the base
+  /// `levels` + 1, lowest first; zeros fill the last one up.
+  public private(set) var numbersPerWord = 1
+  /// The length of each code word; empty where there is no code.
   public private(set) var codeLengths: [Int] = []
   /// `[layers, heads]`: base64.
   public private(set) var maps: [[String]] = []
@@ -72,22 +75,45 @@ public struct AttentionMaps: Encodable, Sendable {
     encodeMaps { Data($0) }
   }
 
+  /// The same maps without what they hold: for what stands around them.
+  var withoutMaps: AttentionMaps {
+    var result = self
+    result.maps = []
+    return result
+  }
+
   /// The same maps, coded so that they take at most `budget` bytes of base64 where that can be had with a level less than 255:
   /// for a page, which holds them all.
   func packed(within budget: Int) -> AttentionMaps {
     var result = self
-    for levels in [255, 127, 63, 31, 15, 10, 7, 5, 3] {
-      let rounded = numbers.map { UInt8((Float($0) * Float(levels) / 255).rounded()) }
-      var frequencies = [Int](repeating: 0, count: levels + 1)
-      for number in rounded { frequencies[Int(number)] += 1 }
+    // A word takes a bit at least; where most numbers are zero, several share one. Words are 256 at most.
+    let steps = [(255, 1), (127, 1), (63, 1), (31, 1), (15, 2), (10, 2), (7, 2), (5, 3), (3, 4)]
+    for (levels, perWord) in steps {
+      let digits = (0...255).map { UInt8((Float($0) * Float(levels) / 255).rounded()) }
+      let rounded = numbers.map { digits[Int($0)] }
+      let size = shape[2] * shape[3]
+      let symbols = stride(from: 0, to: rounded.count, by: max(1, size)).map { first in
+        Self.joined(rounded[first..<first + size], base: levels + 1, perWord: perWord)
+      }
+      var frequencies = [Int](repeating: 0, count: 256)
+      for symbol in symbols.joined() { frequencies[Int(symbol)] += 1 }
       let code = HuffmanCode(frequencies: frequencies)
       guard code.bitCount(frequencies: frequencies) / 6 <= budget || levels == 3 else { continue }
-      (result.levels, result.encoding, result.codeLengths) = (levels, .huffman, code.lengths)
+      (result.levels, result.encoding, result.codeLengths, result.numbersPerWord) = (levels, .huffman, code.lengths, perWord)
       result.numbers = rounded
-      result.encodeMaps { Data(code.encode($0)) }
+      result.encodeMaps { Data(code.encode(Self.joined($0, base: levels + 1, perWord: perWord))) }
       break
     }
     return result
+  }
+
+  /// Some numbers at a time as the digits of one.
+  private static func joined(_ numbers: ArraySlice<UInt8>, base: Int, perWord: Int) -> [UInt8] {
+    if perWord == 1 { return Array(numbers) }
+    return stride(from: numbers.startIndex, to: numbers.endIndex, by: perWord).map { first in
+      let digits = numbers[first..<min(first + perWord, numbers.endIndex)]
+      return UInt8(truncatingIfNeeded: digits.reversed().reduce(0) { $0 * base + Int($1) })
+    }
   }
 
   private mutating func encodeMaps(_ encode: (ArraySlice<UInt8>) -> Data) {
@@ -106,7 +132,7 @@ public struct AttentionMaps: Encodable, Sendable {
     return (Double(number) / Double(levels)) * (Double(number) / Double(levels))
   }
 
-  private enum CodingKeys: CodingKey { case shape, levels, encoding, codeLengths, maps, heads }
+  private enum CodingKeys: CodingKey { case shape, levels, encoding, numbersPerWord, codeLengths, maps, heads }
 }
 
 extension AttentionMaps.Head {

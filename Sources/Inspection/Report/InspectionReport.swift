@@ -38,6 +38,8 @@ public struct InspectionReport: Encodable, Sendable {
     public var weightPrecision: String
     public var weightBytes: Int
     public var precision, backend, kernels: String
+    /// Whether the pass rounds values between its operations, as a statically quantised file says; it has no map of memory then.
+    public var isRounded: Bool
     public var threads: Int
   }
 
@@ -75,9 +77,9 @@ public struct InspectionReport: Encodable, Sendable {
   /// stream before and after each layer norm; empty for a layer that was left out.
   public struct LayerNorms: Encodable, Sendable {
     public var layer: Int
-    public var input, attentionUpdate, attentionSum, attentionNorm, feedForwardUpdate, feedForwardSum, output: [Double]
+    public var input, attentionUpdate, attentionSum, attentionNorm, feedForwardUpdate, feedForwardSum, output: [Float]
     /// The cosine of the angle between a token's hidden state before and after the layer.
-    public var cosine: [Double]
+    public var cosine: [Float]
   }
 
   /// The whole model's pass over the window, the fastest of some, in microseconds.

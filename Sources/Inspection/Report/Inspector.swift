@@ -108,7 +108,8 @@ public struct Inspector: Sendable {
       name: name, layers: configuration.layers, heads: configuration.heads, hidden: configuration.hidden,
       feedForward: configuration.feedForward, vocabulary: configuration.vocabulary, positions: configuration.positions,
       weightPrecision: lowered.weightPrecision, weightBytes: lowered.model.weightByteCount, precision: engine.precision.rawValue,
-      backend: encoder.backend.rawValue, kernels: try KernelSet.chosen().name.rawValue, threads: threads)
+      backend: encoder.backend.rawValue, kernels: try KernelSet.chosen().name.rawValue, isRounded: encoder.roundsBetweenOperations,
+      threads: threads)
   }
 
   private func facts(
@@ -156,7 +157,7 @@ public struct Inspector: Sendable {
 
   private func norms(ofLayer layer: Int, _ pass: WatchedPass, ablation: Ablation) -> InspectionReport.LayerNorms {
     let width = encoder.configuration.hidden
-    func norms(_ name: String) -> [Double] { pass.rowNorms("layer.\(layer).\(name)", width: width) }
+    func norms(_ name: String) -> [Float] { pass.rowNorms("layer.\(layer).\(name)", width: width) }
     // The layer before may have been left out.
     let before = (0..<layer).last { !ablation.layers.contains($0) }.map { "layer.\($0).output" } ?? "embeddings"
     let isThere = !ablation.layers.contains(layer)
@@ -218,22 +219,25 @@ private struct WatchedPass {
     let unused = ["query", "key", "value", "context", "expanded", "middle"]
     var found: [String: [Float]] = [:]
     let observer = Observer(
-      selecting: { name in !unused.contains { name.hasSuffix(".\($0)") } }, tensor: { found[$0.name] = $0.values })
+      selecting: { name in !Encoder.isInt8Operand(name) && !unused.contains { name.hasSuffix(".\($0)") } },
+      tensor: { found[$0.name] = $0.values })
     _ = try encoder.forward(batch, observer: observer, ablation: ablation)
     values = found
   }
 
   /// The Euclidean norm of each row; empty where there is no such value.
-  func rowNorms(_ name: String, width: Int) -> [Double] {
+  func rowNorms(_ name: String, width: Int) -> [Float] {
     guard let values = values[name] else { return [] }
-    return stride(from: 0, to: values.count, by: width).map { Self.product(values, values, row: $0, width: width).squareRoot() }
+    return stride(from: 0, to: values.count, by: width).map { row in
+      Float(Self.product(values, values, row: row, width: width).squareRoot())
+    }
   }
 
-  func rowCosines(_ a: String, _ b: String, width: Int) -> [Double] {
+  func rowCosines(_ a: String, _ b: String, width: Int) -> [Float] {
     guard let x = values[a], let y = values[b] else { return [] }
     return stride(from: 0, to: x.count, by: width).map { row in
       let lengths = Self.product(x, x, row: row, width: width) * Self.product(y, y, row: row, width: width)
-      return lengths > 0 ? Self.product(x, y, row: row, width: width) / lengths.squareRoot() : 0
+      return lengths > 0 ? Float(Self.product(x, y, row: row, width: width) / lengths.squareRoot()) : 0
     }
   }
 

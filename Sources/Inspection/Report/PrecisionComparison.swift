@@ -11,7 +11,7 @@ public struct PrecisionComparison: Encodable, Sendable {
   /// What each product adds by itself: given the float32 pass's own input.
   public let products: [ProductError]
   /// The error of each token's hidden state: `[layers + 1][tokens]`, the embeddings first.
-  public let tokens: [[Double]]
+  public let tokens: [[Float]]
   /// The two passes' logits.
   public let float32, int8: PassageReading.Logits
   /// Whether the weights are integers in the file already, so that their rounding is in both passes.
@@ -46,7 +46,7 @@ public struct PrecisionComparison: Encodable, Sendable {
     tokens = float32.hiddenStateNames.compactMap { name in
       guard let a = reference.values[name], let b = rounded.values[name] else { return nil }
       return stride(from: 0, to: a.count, by: width).map { row in
-        Self.error(of: b[row..<row + width], from: a[row..<row + width])
+        Float(Self.error(of: b[row..<row + width], from: a[row..<row + width]))
       }
     }
     (self.float32, self.int8) = (reference.logits, rounded.logits)
@@ -86,7 +86,9 @@ public struct PrecisionComparison: Encodable, Sendable {
     var names: [String] = []
     var values: [String: [Float]] = [:]
     let observer = Observer(
-      selecting: { !$0.hasSuffix("probabilities") && !$0.hasSuffix("logits") && !$0.hasSuffix("expanded") },
+      selecting: { name in
+        !Encoder.isInt8Operand(name) && !["probabilities", "logits", "expanded"].contains { name.hasSuffix($0) }
+      },
       tensor: { tensor in
         names.append(tensor.name)
         values[tensor.name] = tensor.values
