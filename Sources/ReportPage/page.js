@@ -253,10 +253,11 @@
 
     function measure() {
       const names = options.rowNames;
-      const left = names ? (options.nameWidth ?? 96) : 0;
-      const available = Math.max(200, host.clientWidth - left - 2);
-      const smallest = options.smallest ?? 1.5;
-      const width = clamp(available / columns, smallest, options.largest ?? 24);
+      const cell = (left) => clamp(Math.max(200, host.clientWidth - left - 2) / columns, options.smallest ?? 1.5, options.largest ?? 24);
+      let left = names ? (options.nameWidth ?? 96) : 0;
+      let width = cell(left);
+      // Rows too low for their names leave them no room either.
+      if (!options.rowHeight && width < 8) [left, width] = [0, Math.min(cell(0), 7.9)];
       const height = options.rowHeight ?? width;
       const top = options.columnNames && width >= 8 ? (options.nameHeight ?? 92) : 0;
       return { left, top, width, height };
@@ -905,12 +906,12 @@
       const same = final && stage.span.start === final.start && stage.span.end === final.end;
       return el("tr", { class: same ? "winner" : null }, el("td", {}, stage.name),
         el("td", { class: "text", dir: "auto" }, visible(stage.span.text) + (same ? " ✓" : "")), el("td", { class: "n" }, percent(best)),
-        el("td", {}, stage.answer ? el("span", { class: "meter" }, el("i", { style: `width:${100 * stage.answer.both}%` })) : ""),
+        el("td", { class: "wide" }, stage.answer ? el("span", { class: "meter" }, el("i", { style: `width:${100 * stage.answer.both}%` })) : ""),
         el("td", { class: "n" }, stage.answer ? percent(stage.answer.both) : final?.text ? "in another window" : ""));
     });
     append(host, [el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The best span after each layer" },
       el("table", {}, el("thead", {}, el("tr", {}, ["after", "the best span would be", "its probability", "", "that of the answer"]
-        .map((name, index) => el("th", { scope: "col", class: index === 2 || index === 4 ? "n" : null }, name)))),
+        .map((name, index) => el("th", { scope: "col", class: index === 3 ? "wide" : index > 1 ? "n" : null }, name)))),
       el("tbody", {}, rows)))]);
     for (const [part, title, rampName] of [["start", "Where it would start", "--ramp"], ["end", "Where it would end", "--warm"]]) {
       const map = el("div");
@@ -1056,7 +1057,7 @@
     const chartHost = el("div");
     host.append(chartHost);
     onDraw(() => {
-      const width = Math.max(560, chartHost.clientWidth || 560);
+      const width = Math.max(300, chartHost.clientWidth || 560);
       const left = 92;
       const x = (time) => left + (time / duration) * (width - left - 6);
       const lanes = [...new Set(threads.map((work) => work.thread))].sort((a, b) => a - b);
@@ -1102,9 +1103,11 @@
           operation.share_of_peak ? `${percent(operation.share_of_peak, 1)} of the peak, ` : ""}${
           operation.gigaoperations ? `${fixed(operation.gigaoperations, 1)} GOP/s` : "no products"}`);
       }
-      for (let step = 0; step <= 4; step++) {
-        chart.append(svg("text", { x: x((step / 4) * duration), y: base + 20, "text-anchor": step === 4 ? "end" : step ? "middle" : "start" },
-          `${fixed((step / 4) * duration / 1000)} ms`));
+      const steps = width < 560 ? 2 : 4;
+      for (let step = 0; step <= steps; step++) {
+        const time = (step / steps) * duration;
+        chart.append(svg("text", { x: x(time), y: base + 20, "text-anchor": step === steps ? "end" : step ? "middle" : "start" },
+          `${fixed(time / 1000)} ms`));
       }
       chartHost.replaceChildren(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Timeline" }, chart),
         legend(...kinds.map(([, name, color]) => [`var(${color})`, name])));
@@ -1144,7 +1147,7 @@
     host.append(chartHost);
     const colors = ["--accent", "--start", "--third", "--end", "--soft", "--start", "--third"];
     onDraw(() => {
-      const width = clamp(chartHost.clientWidth, 560, 1100);
+      const width = clamp(chartHost.clientWidth, 280, 1100);
       const row = 30;
       const x = (offset) => (offset / total) * (width - 4) + 2;
       const chart = svg("svg", { width, height: regions.length * row + 26, role: "img", "aria-label": `Memory map of ${bytes(total)}` });
