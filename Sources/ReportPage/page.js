@@ -1163,8 +1163,10 @@
         const room = 6.7 * name.length;
         const isLate = end + 6 + room > width && begin > room;
         const isInside = end - begin > room + 12 || (end + 6 + room > width && !isLate);
+        // Where it fits nowhere, the size is left to the table.
+        const inside = end - begin > room + 12 ? name : region.name;
         chart.append(svg("line", { class: "axis", x1: 0, x2: width, y1: y + row - 5, y2: y + row - 5 }), rect,
-          isInside ? svg("text", { x: begin + 6, y: y + 15, style: "fill:var(--card)" }, name)
+          isInside ? svg("text", { x: begin + 6, y: y + 15, style: "fill:var(--card)" }, inside)
             : svg("text", { x: isLate ? begin - 6 : end + 6, y: y + 15, "text-anchor": isLate ? "end" : "start", class: "strong" }, name));
       });
       chart.append(svg("text", { x: 2, y: regions.length * row + 18 }, "0"),
