@@ -25,6 +25,8 @@ public struct ModelSource: Sendable {
   public var tokenizer: TokenizerFiles
   /// The file that the weights came from.
   public var weightsFile: URL
+  /// Whether there was no head for question answering, so that the model's is made of random numbers and has to be trained.
+  public var hasFreshHead: Bool
   /// What was done to the model on the way, a line each.
   public var notes: [String]
 
@@ -63,7 +65,8 @@ public struct ModelSource: Sendable {
       notes.append("the head gives \(head.weights.outputs) values a token and question answering needs 2: it is left out")
       model.head = nil
     }
-    if model.head == nil {
+    hasFreshHead = model.head == nil
+    if hasFreshHead {
       notes.append("the question-answering head is fresh, from seed \(headSeed): it has to be trained")
       model.head = .freshHead(hidden: model.configuration.hidden, seed: headSeed)
     }
@@ -88,6 +91,14 @@ public struct ModelSource: Sendable {
     self.configuration = configuration
     self.weightsFile = file.url
     self.notes = notes
+  }
+
+  /// Whether a file's name is a checkpoint's, and not an ONNX graph's.
+  package static func isCheckpoint(_ file: URL) -> Bool {
+    switch WeightsFile(file) {
+    case .safetensors, .pyTorch: true
+    case .onnx, nil: false
+    }
   }
 
   // MARK: Formats

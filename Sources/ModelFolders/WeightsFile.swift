@@ -19,7 +19,7 @@ enum WeightsFile: Equatable {
   }
 
   /// The file at `url`, by the end of its name.
-  private init?(_ url: URL) {
+  init?(_ url: URL) {
     switch url.pathExtension {
     case "onnx": self = .onnx(url)
     case "safetensors": self = .safetensors(url)

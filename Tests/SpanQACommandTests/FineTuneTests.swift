@@ -171,6 +171,37 @@ import Testing
     }
   }
 
+  /// The same teacher from its graph, from its checkpoint, and from a folder that holds nothing but the checkpoint.
+  @Test func teachersComeFromAnyFile() throws {
+    try withFolder { folder in
+      let tiny = try TinyTraining(in: folder)
+      let short = ["--epochs", "1"]
+      #expect(try run(tiny.arguments("teacher", short)).code == 0)
+      let bare = folder.appending(path: "bare")
+      try FileManager.default.createDirectory(at: bare, withIntermediateDirectories: false)
+      for name in ["model.safetensors", "config.json", "vocab.txt", "tokenizer_config.json"] {
+        try FileManager.default.copyItem(at: folder.appending(path: "teacher/\(name)"), to: bare.appending(path: name))
+      }
+      let teachers = ["teacher", "teacher/model.safetensors", "bare"]
+      for (number, teacher) in teachers.enumerated() {
+        let result = try run(tiny.arguments("out\(number)", short + ["--teacher", tiny.path(teacher), "--teacher-weight", "0.7"]))
+        #expect(result.code == 0 && result.errors.isEmpty, "\(teacher): \(result)")
+      }
+      #expect(try run(tiny.arguments("alone", short)).code == 0)
+      #expect(try tiny.weights("out0") == tiny.weights("out1") && tiny.weights("out0") == tiny.weights("out2"))
+      #expect(try tiny.weights("out0") != tiny.weights("alone"))
+
+      // One that was never trained teaches nothing.
+      let checkpoint = try Checkpoint(safetensors: bare.appending(path: "model.safetensors").path)
+      let headless = checkpoint.tensors.filter { !$0.name.hasPrefix("qa_outputs") }
+      #expect(headless.count == checkpoint.tensors.count - 2)
+      try Checkpoint.writeSafetensors(headless, to: bare.appending(path: "model.safetensors").path)
+      let result = try run(tiny.arguments("none", short + ["--teacher", bare.path]))
+      #expect(result.code == 1 && result.errors.contains("no head for question answering"), "\(result)")
+      #expect(try run(tiny.arguments("none", short + ["--teacher", tiny.path("nothing")])).code == 1)
+    }
+  }
+
   @Test func questionsThatCannotBeTrainedOnAreCountedAndListed() throws {
     try withFolder { folder in
       let tiny = try TinyTraining(in: folder)

@@ -63,6 +63,7 @@ struct FineTuneCommand: ParsableCommand {
     try data.check(positions: parameters.table.configuration.positions)
     let (examples, overview) = try trainingSet(tokenizer)
     let teacher = try training.teacher.map { try Teacher($0, threads: threads, tokenizer: tokenizer) }
+    for note in teacher?.notes ?? [] { try Output.write("spanqa: the teacher: \(note)", to: .standardError) }
     let pattern = try training.freezePattern(names: parameters.table.entries.map(\.name))
     let trainer = try Trainer(
       parameters, examples: examples,
@@ -148,26 +149,54 @@ struct Teacher {
   private let runner: ModelRunner
   /// Tells this teacher from others.
   let digest: String
+  /// What was done to the model on the way, a line each.
+  let notes: [String]
 
+  /// Takes any ONNX model that answers, quantised or not, and where there is none, what training can start from (`ModelSource`), if its head
+  /// has been trained.
   init(_ path: String, threads: Int?, tokenizer: Tokenizer) throws {
-    let files = try ModelFiles(at: URL(filePath: path))
-    let answerer = try QuestionAnswerer(modelFolder: URL(filePath: path), engine: EngineOptions(threads: threads))
-    guard answerer.tokenizer.vocabulary.hasSameTokens(as: tokenizer.vocabulary) else {
-      throw TeacherError(path: path)
+    let (location, engine) = (URL(filePath: path), EngineOptions(threads: threads))
+    let (answerer, weights): (QuestionAnswerer, URL)
+    if let onnx = try Self.onnxFile(at: location) {
+      (answerer, weights, notes) = (try QuestionAnswerer(modelFolder: location, engine: engine), onnx, [])
+    } else {
+      let source = try ModelSource(at: location)
+      guard !source.hasFreshHead else { throw TeacherError.noHead(weights: source.weightsFile.path) }
+      answerer = try QuestionAnswerer(model: source.model, tokenizer: source.tokenizer.tokenizer, engine: engine)
+      (weights, notes) = (source.weightsFile, source.notes)
     }
+    guard answerer.tokenizer.vocabulary.hasSameTokens(as: tokenizer.vocabulary) else { throw TeacherError.vocabulary(path: path) }
     runner = answerer.encoder
     var digest = Digest()
-    let bytes = try Data(contentsOf: files.onnx, options: .mappedIfSafe)
+    let bytes = try Data(contentsOf: weights, options: .mappedIfSafe)
     bytes.withUnsafeBytes { digest.add($0) }
     self.digest = digest.description
+  }
+
+  /// The graph at `location`; `nil` where a checkpoint lies there instead.
+  private static func onnxFile(at location: URL) throws(ModelFilesError) -> URL? {
+    do {
+      let file = try ModelFiles(at: location).onnx
+      return ModelSource.isCheckpoint(file) ? nil : file
+    } catch .noONNXFile {
+      return nil
+    }
   }
 
   /// `[tokens, 2]`
   func logits(_ batch: PackedBatch) throws -> [Float] { try runner.forward(batch).values }
 }
 
-struct TeacherError: Error, CustomStringConvertible {
-  let path: String
+enum TeacherError: Error, CustomStringConvertible {
+  case vocabulary(path: String)
+  case noHead(weights: String)
 
-  var description: String { "\(path): the teacher's vocabulary is another one than the model's; choose a teacher that reads the same tokens" }
+  var description: String {
+    switch self {
+    case .vocabulary(let path):
+      "\(path): the teacher's vocabulary is another one than the model's; choose a teacher that reads the same tokens"
+    case .noHead(let weights):
+      "\(weights): the teacher has no head for question answering; train it first, or choose one that has been trained"
+    }
+  }
 }

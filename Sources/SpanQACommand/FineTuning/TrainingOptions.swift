@@ -81,7 +81,7 @@ struct TrainingOptions: ParsableArguments {
   @Option(help: "How much of an answer's probability is spread evenly over the window.")
   var labelSmoothing: Float = 0
 
-  @Option(help: ArgumentHelp("A model whose logits are learned too.", valueName: "folder|file"))
+  @Option(help: ArgumentHelp("A model whose logits are learned too: ONNX, or a checkpoint with a trained head.", valueName: "folder|file"))
   var teacher: String?
 
   @Option(help: "What both models' logits are divided by where the teacher's are learned.")
