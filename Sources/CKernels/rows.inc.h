@@ -155,16 +155,25 @@ INLINE v16i quantize_fixed(v16 x, v16 scale, int32_t zero_point, int32_t low, in
 
 int SQ_SYMBOL(f32u8_quantize_fixed_row)(const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low,
                                         int32_t high, int32_t shift, uint8_t *u, int32_t *sum) {
-  int32_t total = 0;
-  for (size_t i = 0; i < n; i += LANES) {
-    const size_t count = n - i < LANES ? n - i : LANES;
-    const v16 y = count == LANES ? load16(x + i) : load_part(x + i, count, 0);
-    if (sum16i((y - y) == splat(0)) != -LANES) return 0;
+  const size_t whole = n / LANES * LANES, rest = n - whole;
+  v16i total = splat_i(0), finite = splat_i(-1);
+  for (size_t i = 0; i < whole; i += LANES) {
+    const v16 y = load16(x + i);
+    finite &= (y - y) == splat(0);
     const v16i q = quantize_fixed(y, splat(scale), zero_point, low, high);
-    store_bytes(u + i, q + shift, count);
-    for (size_t j = 0; j < count; j++) total += q[j] - zero_point;
+    total += q;
+    store_bytes(u + i, q + shift, LANES);
   }
+  int32_t sum_of_rest = 0;
+  if (rest) {
+    const v16 y = load_part(x + whole, rest, 0);
+    finite &= (y - y) == splat(0);
+    const v16i q = quantize_fixed(y, splat(scale), zero_point, low, high);
+    for (size_t j = 0; j < rest; j++) sum_of_rest += q[j];
+    store_bytes(u + whole, q + shift, rest);
+  }
+  if (sum16i(finite) != -LANES) return 0;
   memset(u + n, shift + zero_point, padded_n - n);
-  *sum = total;
+  *sum = sum16i(total) + sum_of_rest - (int32_t)n * zero_point;
   return 1;
 }
