@@ -130,7 +130,7 @@ struct RoundedPass: Sendable {
     func copy(_ row: Int, of table: [Float], to target: UnsafeMutablePointer<Float>) {
       for i in 0..<size { target[i] = table[row * size + i] }
     }
-    return normalized(rounded(rows(roundings.embeddings), roundings.embeddingSum), embeddingNorm)
+    return normalized(rounded(rows(roundings.embeddings), roundings.embeddingSum), embeddingNorm, roundings.embeddingNorm)
   }
 
   private func attend(
@@ -169,7 +169,7 @@ struct RoundedPass: Sendable {
     ) {
       let output = apply(layer.attentionOutput, to: attended)
       let sum = added(output, rounded(hidden, roundings.attentionResidual))
-      return (output, sum, normalized(rounded(sum, roundings.attentionSum), layer.attentionNorm))
+      return (output, sum, normalized(rounded(sum, roundings.attentionSum), layer.attentionNorm, roundings.attentionNorm))
     }
     watch.give("\(name).output", output)
     giveOperands(of: layer.attentionOutput, LinearResult.attentionOutput.name(inLayer: index), input: attended, watch)
@@ -185,10 +185,11 @@ struct RoundedPass: Sendable {
       [backend.kernel(of: layer.expand.layer), backend.kernel(of: layer.contract.layer), backend.normKernel]
     ) {
       let expanded = apply(layer.expand, to: hidden)
-      let middle = activated(expanded)
+      let middle = activated(expanded, roundings.gelu)
       let output = apply(layer.contract, to: middle)
       let sum = added(output, rounded(hidden, roundings.outputResidual))
-      return (expanded, middle, output, sum, normalized(rounded(sum, roundings.outputSum), layer.outputNorm))
+      let result = normalized(rounded(sum, roundings.outputSum), layer.outputNorm, roundings.outputNorm)
+      return (expanded, middle, output, sum, result)
     }
     watch.give("\(name).expanded", expanded)
     giveOperands(of: layer.expand, LinearResult.expanded.name(inLayer: index), input: hidden, watch)
@@ -288,8 +289,13 @@ struct RoundedPass: Sendable {
     return result
   }
 
-  private func activated(_ values: [Float]) -> [Float] {
+  private func activated(_ values: [Float], _ inside: DistilBERT.Roundings.GELU) -> [Float] {
     let width = configuration.feedForward
+    if !inside.product.isEmpty {
+      var result = values
+      forEachRow(of: &result, width: width) { row in for i in 0..<width { row[i] = Self.gelu(row[i], inside) } }
+      return result
+    }
     let zeros = [Float](repeating: 0, count: width)
     let epilogue: KernelSet.Epilogue = configuration.activation == .gelu ? .biasGELU : .biasGELUTanh
     var result = values
@@ -300,7 +306,28 @@ struct RoundedPass: Sendable {
     return result
   }
 
-  private func normalized(_ values: [Float], _ norm: CPUBackend.Norm) -> [Float] {
+  private static func gelu(_ x: Float, _ inside: DistilBERT.Roundings.GELU) -> Float {
+    let argument = apply(inside.argument, to: x / Float(2).squareRoot())
+    let sum = apply(inside.sum, to: 1 + apply(inside.erf, to: ErrorFunction.erf(argument)))
+    return inside.product.reduce(x) { value, factor in
+      switch factor {
+      case .scale(let scale): value * scale
+      case .sum: value * sum
+      case .round(let rounding): rounding(value)
+      }
+    }
+  }
+
+  private static func apply(_ roundings: [Rounding], to x: Float) -> Float { roundings.reduce(x) { $1($0) } }
+
+  private func normalized(
+    _ values: [Float], _ norm: CPUBackend.Norm, _ inside: DistilBERT.Roundings.Norm
+  ) -> [Float] {
+    if inside.count > 0 {
+      var result = values
+      forEachRow(of: &result, width: norm.scale.count) { Self.normalize($0, norm, inside) }
+      return result
+    }
     let zeros = [Float](repeating: 0, count: norm.scale.count)
     var result = values
     zeros.withUnsafeBufferPointer { zeros in
@@ -310,6 +337,27 @@ struct RoundedPass: Sendable {
       }
     }
     return result
+  }
+
+  /// Each step of a layer norm by itself.
+  private static func normalize(_ row: UnsafeMutablePointer<Float>, _ norm: CPUBackend.Norm, _ inside: DistilBERT.Roundings.Norm) {
+    let count = norm.scale.count
+    let mean = apply(inside.mean, to: sum(row, count) { $0 } / Float(count))
+    for i in 0..<count { row[i] = apply(inside.difference, to: row[i] - mean) }
+    let squares = sum(row, count) { apply(inside.square, to: $0 * $0) }
+    let variance = apply(inside.variance, to: squares / Float(count))
+    let deviation = apply(inside.deviation, to: apply(inside.sum, to: variance + norm.epsilon).squareRoot())
+    for i in 0..<count {
+      let normalized = apply(inside.normalized, to: row[i] / deviation)
+      row[i] = apply(inside.scaled, to: normalized * norm.scale[i]) + norm.shift[i]
+    }
+  }
+
+  /// The sum of a row's values, in 16 lanes.
+  private static func sum(_ row: UnsafePointer<Float>, _ count: Int, _ value: (Float) -> Float) -> Float {
+    var lanes = SIMD16<Float>()
+    for i in 0..<count { lanes[i % 16] += value(row[i]) }
+    return lanes.sum()
   }
 
   private func added(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }

@@ -47,13 +47,17 @@ extension DistilBERT {
     public var embeddings: EmbeddingSum
     /// Of the embeddings' sum, before its norm.
     public var embeddingSum: [Rounding]
+    public var embeddingNorm: Norm
     public var layers: [Layer]
     /// Of the task's layer, or where there is none, of the last hidden state (as `input`).
     public var head: Linear
 
-    public init(embeddings: EmbeddingSum, embeddingSum: [Rounding], layers: [Layer], head: Linear) {
+    public init(
+      embeddings: EmbeddingSum, embeddingSum: [Rounding], embeddingNorm: Norm = Norm(), layers: [Layer], head: Linear
+    ) {
       self.embeddings = embeddings
       self.embeddingSum = embeddingSum
+      self.embeddingNorm = embeddingNorm
       self.layers = layers
       self.head = head
     }
@@ -71,6 +75,46 @@ extension DistilBERT {
       /// Of x · W, before the bias is added.
       public var product: [Rounding] = []
       public var output: [Rounding] = []
+
+      public init() {}
+    }
+
+    /// Inside a layer norm, (x − mean) / √(variance + ε) · scale + bias: of each value by its name.
+    public struct Norm: Sendable, Equatable {
+      public var mean: [Rounding] = []
+      /// Of x − mean.
+      public var difference: [Rounding] = []
+      /// Of the difference's square.
+      public var square: [Rounding] = []
+      public var variance: [Rounding] = []
+      /// Of variance + ε.
+      public var sum: [Rounding] = []
+      /// Of the sum's root.
+      public var deviation: [Rounding] = []
+      /// Of the quotient, before it is scaled.
+      public var normalized: [Rounding] = []
+      /// Of the quotient times scale, before the bias is added.
+      public var scaled: [Rounding] = []
+
+      public init() {}
+    }
+
+    /// Inside an exact GELU: x times 1 + erf(x / √2), and times 1/2.
+    public struct GELU: Sendable, Equatable {
+      /// Of x / √2.
+      public var argument: [Rounding] = []
+      public var erf: [Rounding] = []
+      /// Of 1 + erf.
+      public var sum: [Rounding] = []
+      /// What happens to x, in the file's order; empty where nothing is rounded anywhere inside.
+      public var product: [Factor] = []
+
+      public enum Factor: Sendable, Equatable {
+        case scale(Float)
+        /// Times 1 + erf.
+        case sum
+        case round(Rounding)
+      }
 
       public init() {}
     }
@@ -100,9 +144,12 @@ extension DistilBERT {
       /// Of the layer's input, on its way around attention, and of the sum before the norm.
       public var attentionResidual: [Rounding] = []
       public var attentionSum: [Rounding] = []
+      public var attentionNorm = Norm()
+      public var gelu = GELU()
       /// Likewise around the feed-forward network.
       public var outputResidual: [Rounding] = []
       public var outputSum: [Rounding] = []
+      public var outputNorm = Norm()
 
       public init() {}
     }
@@ -112,7 +159,7 @@ extension DistilBERT {
 extension DistilBERT.Roundings {
   /// How many there are.
   public var count: Int {
-    layers.reduce(embeddings.roundings + embeddingSum.count + head.count) { $0 + $1.count }
+    layers.reduce(embeddings.roundings + embeddingSum.count + embeddingNorm.count + head.count) { $0 + $1.count }
   }
 }
 
@@ -130,11 +177,25 @@ extension DistilBERT.Roundings.Linear {
   fileprivate var count: Int { input.count + product.count + output.count }
 }
 
+extension DistilBERT.Roundings.Norm {
+  public var count: Int {
+    [mean, difference, square, variance, sum, deviation, normalized, scaled].reduce(0) { $0 + $1.count }
+  }
+}
+
+extension DistilBERT.Roundings.GELU {
+  public var count: Int {
+    let factors = product.count { if case .round = $0 { true } else { false } }
+    return argument.count + erf.count + sum.count + factors
+  }
+}
+
 extension DistilBERT.Roundings.Layer {
   fileprivate var count: Int {
     let linear = [query, key, value, attentionOutput, expand, contract].reduce(0) { $0 + $1.count }
+    let inside = attentionNorm.count + gelu.count + outputNorm.count
     let steps = [queries, keys, scores].joined().count { if case .round = $0 { true } else { false } }
     let chains = [values, probabilities, context, attentionResidual, attentionSum, outputResidual, outputSum]
-    return chains.reduce(linear + steps) { $0 + $1.count }
+    return chains.reduce(linear + inside + steps) { $0 + $1.count }
   }
 }

@@ -84,7 +84,7 @@ enum Reference {
   }
 
   /// Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
-  private static func normalTail(_ t: Float) -> Float {
+  static func normalTail(_ t: Float) -> Float {
     var p: Float = 0x1.a5d72ap-22
     for coefficient: Float in [
       -0x1.05c610p-17, 0x1.0e2a5cp-14, -0x1.06d9acp-12, -0x1.883d98p-15, 0x1.ca8dd4p-8, -0x1.adddfap-5, -0x1.d63b16p-2,

@@ -213,7 +213,7 @@ struct EncoderAssembly {
 
   private func norm(
     _ name: String, _ expected: String
-  ) throws(LoweringError) -> (DistilBERT.LayerNorm, input: String, roundings: [Rounding]) {
+  ) throws(LoweringError) -> (NormForm, input: String, roundings: [Rounding]) {
     guard let node = matcher.producer(of: name), case .layerNormalization(let norm) = node.operation,
       let input = node.input(0)
     else { throw error(at: name, expected) }
@@ -255,16 +255,18 @@ struct EncoderAssembly {
         var headRoundings = head?.roundings ?? DistilBERT.Roundings.Linear()
         if head == nil { headRoundings.input = output }
         let roundings = DistilBERT.Roundings(
-          embeddings: tables.order, embeddingSum: sumRoundings, layers: around.reversed(), head: headRoundings)
+          embeddings: tables.order, embeddingSum: sumRoundings, embeddingNorm: outputNorm.roundings,
+          layers: around.reversed(), head: headRoundings)
         let model = try finish(
-          tables, outputNorm, layers.reversed(), roundings, heads: heads, head: head?.form.linear, at: node)
+          tables, outputNorm.norm, layers.reversed(), roundings, heads: heads, head: head?.form.linear, at: node)
         return (model, layerOutputs.reversed())
       }
-      var (layer, roundings, input, layerHeads) = try layer(sum, outputNorm)
+      var (layer, roundings, input, layerHeads) = try layer(sum, outputNorm.norm)
       guard heads == nil || heads == layerHeads else {
         throw error(at: sum, "the same number of heads in all layers: \(heads ?? 0), not \(layerHeads)")
       }
       roundings.outputSum = sumRoundings
+      roundings.outputNorm = outputNorm.roundings
       heads = layerHeads
       layers.append(layer)
       around.append(roundings)
@@ -279,7 +281,7 @@ struct EncoderAssembly {
     var around = DistilBERT.Roundings.Layer()
     let (contract, middle, outputResidual) = try residual(
       sum, "the feed-forward block", "contract", "the feed-forward block's second linear layer")
-    guard let gelu = matcher.producer(of: contract.input), case .gelu = gelu.operation, let expanded = gelu.input(0)
+    guard let gelu = matcher.producer(of: contract.input), case .gelu(let activation) = gelu.operation, let expanded = gelu.input(0)
     else { throw error(at: contract.input, "GELU between the feed-forward block's linear layers") }
     var passed: [ValueQuantization] = []
     let expandName = matcher.rows(expanded, &passed)
@@ -305,9 +307,10 @@ struct EncoderAssembly {
     (around.scores, around.probabilities, around.context) = (attention.scores, attention.probabilities, attention.context)
     (around.attentionResidual, around.attentionSum) = (attentionResidual, attentionSumRoundings)
     around.outputResidual = outputResidual
+    (around.attentionNorm, around.gelu) = (attentionNorm.roundings, activation.roundings)
     let layer = DistilBERT.Layer(
       query: projections[0].form.linear, key: projections[1].form.linear, value: projections[2].form.linear,
-      attentionOutput: output.form.linear, attentionNorm: attentionNorm, expand: expand.form.linear,
+      attentionOutput: output.form.linear, attentionNorm: attentionNorm.norm, expand: expand.form.linear,
       contract: contract.form.linear, outputNorm: outputNorm)
     return (layer, around, input, attention.heads)
   }
@@ -330,9 +333,9 @@ struct EncoderAssembly {
   private func activation() throws(LoweringError) -> DistilBERT.Activation {
     var found: DistilBERT.Activation?
     for node in graph.nodes {
-      guard case .gelu(let activation) = node.operation else { continue }
-      guard found == nil || found == activation else { throw graph.error(node, "the same activation in all layers") }
-      found = activation
+      guard case .gelu(let form) = node.operation else { continue }
+      guard found == nil || found == form.activation else { throw graph.error(node, "the same activation in all layers") }
+      found = form.activation
     }
     return found ?? .gelu
   }

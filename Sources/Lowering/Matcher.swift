@@ -82,6 +82,14 @@ struct Matcher {
     return name
   }
 
+  /// As ``node(_:_:domain:)``, looking through fixed quantisations, which `passed` becomes.
+  func node(_ name: String, _ type: String, passed: inout [Rounding]) throws(Mismatch) -> WorkNode? {
+    var quantizations: [ValueQuantization] = []
+    guard let node = node(unquantized(name, &quantizations), type) else { return nil }
+    passed = try roundings(quantizations)
+    return node
+  }
+
   /// As ``rows(_:)``, looking through quantisations as well.
   func rows(_ name: String, _ passed: inout [ValueQuantization]) -> String {
     var name = name

@@ -67,8 +67,8 @@ enum Operation {
   case quantization(ValueQuantization)
   /// A function of the attention mask alone; the output's fact says which.
   case mask
-  case layerNormalization(DistilBERT.LayerNorm)
-  case gelu(DistilBERT.Activation)
+  case layerNormalization(NormForm)
+  case gelu(GELUForm)
   /// y = x · W + b
   case linear(LinearForm)
   /// Inputs: query, key and value, each `[batch · sequence rows, heads · head size]`.
@@ -89,6 +89,16 @@ struct LinearForm {
   var hasBias = false
   /// What the product passes before its bias is added.
   var product: [ValueQuantization] = []
+}
+
+struct NormForm {
+  var norm: DistilBERT.LayerNorm
+  var roundings = DistilBERT.Roundings.Norm()
+}
+
+struct GELUForm: Equatable {
+  var activation: DistilBERT.Activation
+  var roundings = DistilBERT.Roundings.GELU()
 }
 
 struct AttentionForm {

@@ -74,6 +74,28 @@ struct RoundingTests {
     #expect(tensors[0].keys.contains("layer.0.attention.probabilities"))
   }
 
+  /// Norms and GELUs written out step by step are what the kernels compute at once, where the roundings are as fine as floats.
+  @Test func normsAndGELUsAreTheFusedOnesStepByStep() throws {
+    let fine = try #require(Rounding(scale: 0x1p-11, zeroPoint: 32_768, integers: .uint16))
+    let exact = Self.rounded(EncoderTests.shapes[0]) { _ in }
+    let model = Self.rounded(EncoderTests.shapes[0]) { roundings in
+      roundings.embeddingNorm.mean = [fine]
+      for index in roundings.layers.indices {
+        roundings.layers[index].gelu.sum = [fine]
+        roundings.layers[index].gelu.product = [.scale(0.5), .round(fine), .sum]
+        roundings.layers[index].outputNorm.normalized = [fine]
+        roundings.layers[index].attentionNorm.scaled = [fine]
+      }
+    }
+    let (found, expected) = try (
+      Encoder(model).forward(PackedBatch(EncoderTests.sequences)).values,
+      Encoder(exact).forward(PackedBatch(EncoderTests.sequences)).values
+    )
+    let worst = zip(found, expected).map { abs($0 - $1) }.max() ?? .infinity
+    let range = (expected.max() ?? 0) - (expected.min() ?? 0)
+    #expect(worst > 0 && worst < 0.01 * range, "\(worst) of \(range)")
+  }
+
   /// A sequence's result depends on nothing that shares its batch, on no kernel set, and on no number of threads.
   @Test func theSameBitsHoweverItIsRun() throws {
     let rounding = try #require(Rounding(scale: 0.05, zeroPoint: 3, integers: .int8))
@@ -84,10 +106,13 @@ struct RoundingTests {
         roundings.layers[index].scores = [.round(rounding)]
         roundings.layers[index].probabilities = [rounding]
         roundings.layers[index].outputResidual = [rounding]
+        roundings.layers[index].gelu.erf = [rounding]
+        roundings.layers[index].gelu.product = [.sum, .scale(0.5)]
+        roundings.layers[index].attentionNorm.normalized = [rounding]
       }
       roundings.head.output = [rounding]
     }
-    #expect(model.roundings?.count == 10)
+    #expect(model.roundings?.count == 14)
     let alone = try Encoder(model, threads: 1)
     let expected = try EncoderTests.sequences.flatMap { try alone.forward(PackedBatch([$0])).values }
     #expect(expected.allSatisfy { rounding($0) == $0 })

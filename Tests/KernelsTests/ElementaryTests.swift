@@ -18,6 +18,9 @@ struct ElementaryTests {
   /// Largest error of GELU's derivative, which lies between −0.13 and 1.13.
   static let slopeError = 1.6e-7
 
+  /// Largest error of erf.
+  static let errorFunctionError = 2e-7
+
   @Test func powersOfTwo() {
     var worst = 0.0
     for y in stride(from: Float(-126), through: 126, by: 0.000_53) {
@@ -47,6 +50,16 @@ struct ElementaryTests {
     // What is not a number stays so, and far out nothing is left of the tail.
     #expect(Reference.gelu(.nan).isNaN && Reference.geluTanh(.nan).isNaN)
     #expect(Reference.gelu(100) == 100 && abs(Reference.gelu(-100)) < 1e-13)
+  }
+
+  @Test func errorFunction() {
+    var worst = 0.0
+    for x in stride(from: Float(-7), through: 7, by: 0.000_061) {
+      worst = max(worst, abs(Double(ErrorFunction.erf(x)) - erf(Double(x))))
+    }
+    print("erf: largest error \(worst)")
+    #expect(worst < Self.errorFunctionError)
+    #expect(ErrorFunction.erf(.infinity) == 1 && ErrorFunction.erf(-.infinity) == -1 && ErrorFunction.erf(.nan).isNaN)
   }
 
   @Test func normalizationOfExtremeRows() {

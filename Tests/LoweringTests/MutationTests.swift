@@ -259,13 +259,17 @@ struct MutationTests {
     }),
   ]
 
-  private static let ids: [[Int32]] = [[0, 9, 17, 33, 2, 58, 11], [7, 41, 3, 0, 0, 0, 0]]
-  private static let mask: [[Int32]] = [[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]
+  static let ids: [[Int32]] = [[0, 9, 17, 33, 2, 58, 11], [7, 41, 3, 0, 0, 0, 0]]
+  static let mask: [[Int32]] = [[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]
   private static let types: [[Int32]] = [[0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0, 0]]
 
   /// The graph's outputs node by node, in the encoder's order.
   static func interpretedOutputs(_ model: Model) throws -> [Float] {
-    let values = try Export.interpreted(model, inputIDs: ids, attentionMask: mask, tokenTypes: types)
+    try inOrder(try Export.interpreted(model, inputIDs: ids, attentionMask: mask, tokenTypes: types), of: model)
+  }
+
+  /// A graph's outputs, by their names, in the encoder's order.
+  static func inOrder(_ values: [String: [Float]], of model: Model) throws -> [Float] {
     let columns = try GraphInterface(model.graph).outputs.compactMap { values[$0] }
     guard columns.count > 1 else { return columns[0] }
     return columns[0].indices.flatMap { index in columns.map { $0[index] } }

@@ -11,7 +11,8 @@ its version, and whether the form is quantised. The expected outputs are those o
 graph optimisation where this can be.
 
 Made with torch 2.13.0, transformers 4.57.6, onnx 1.23.2, onnxruntime 1.32.0, optimum 2.1.0, optimum-onnx 0.1.0,
-onnxslim 0.1.98, onnxsim 0.8.1, onnxscript 0.7.2, onnx-ir 1.1.0; the committed tiny forms with torch 2.15.0.
+onnxslim 0.1.98, onnxsim 0.8.1, onnxscript 0.7.2, onnx-ir 1.1.0; the committed tiny forms with torch 2.15.0, but for
+dynamic-products.
 """
 import argparse
 import glob
@@ -196,11 +197,11 @@ class Forms:
 
     # Quantised forms
 
-    def dynamic(self, source, type, per_channel=False, reduce=False):
+    def dynamic(self, source, type, per_channel=False, reduce=False, **extra):
         def make(path):
             # Shapes and types are not inferred through operators of other domains.
             quantize_dynamic(source, path, weight_type=type, per_channel=per_channel, reduce_range=reduce,
-                             extra_options=dict(DefaultTensorType=TensorProto.FLOAT))
+                             extra_options=dict(DefaultTensorType=TensorProto.FLOAT, **extra))
         return make
 
     def static(self, format, per_channel=False, activation=QuantType.QUInt8, weights=QuantType.QInt8, operators=None,
@@ -267,6 +268,8 @@ class Forms:
         for kind, type in [("int8", QuantType.QInt8), ("uint8", QuantType.QUInt8)]:
             add(f"dynamic-{kind}", QUANTIZER, self.dynamic(self.source, type))
         add("dynamic-channel-reduced", QUANTIZER, self.dynamic(self.source, QuantType.QInt8, True, True))
+        # As optimum's command quantises: attention's products too.
+        add("dynamic-products", QUANTIZER, self.dynamic(self.source, QuantType.QInt8, MatMulConstBOnly=False))
         plain = self.path("dynamic-int8")
         add("dynamic-int8-ort-extended", f"{RUNTIME} session", self.session(plain, Level.ORT_ENABLE_EXTENDED), True)
         optimised = self.path("optimizer")
@@ -500,9 +503,9 @@ def packages(wheels, folder):
 
 
 TINY_BERT = ["optimizer", "optimizer-mha", "optimum-O3", "optimizer-dynamic-channel", "dynamic-int8",
-             "dynamic-int8-ort-extended", "bf16", "external", "q4-asymmetric", "q4-qdq", "q8", "bnb4-nf4", "bnb4-fp4"]
+             "dynamic-int8-ort-extended", "dynamic-products", "bf16", "external", "q4-asymmetric", "q4-qdq", "q8", "bnb4-nf4", "bnb4-fp4"]
 TINY_DISTILBERT = ["ort-extended", "qdq-linear", "qdq-channel", "qdq-adds", "qdq-all", "qdq-matmul", "qdq-matmul-ort-extended",
-                   "qdq-float-weights", "qoperator-tensor", "fp16"]
+                   "qdq-float-weights", "qoperator-tensor", "fp16", "dynamic-products"]
 BASE_FORMS = ["plain", "fp16", "ort-extended", "optimizer", "optimum-O1", "optimum-O2", "optimum-O3", "dynamic-int8",
               "optimizer-dynamic-int8", "qdq-tensor", "qdq-channel", "qdq-linear", "qoperator-tensor", "q4",
               "external", "onnxslim"]

@@ -4,7 +4,8 @@ import ONNX
 /// Recognises multi-head attention: softmax(q · kᵀ / √d + mask) · v, its heads split from and merged into rows by
 /// reshapes and transposes.
 ///
-/// The scale may stand on q, on k, on both, or on their product; the mask may be added or filled in.
+/// The scale may stand on q, on k, on both, or on their product; the mask may be added or filled in. Inputs of the two products that are
+/// quantised from their own range are taken as they were before: the rounding stands for no function that a file could mean.
 enum AttentionRecognition: Pass {
   static let name = "attention"
   static let summary = "heads, scale, mask and softmax become one operation on three linear layers"
@@ -130,10 +131,15 @@ struct AttentionMatcher {
     for step in arithmetic {
       switch step {
       case .scale(let factor): result.append(.scale(Float(factor)))
-      case .quantization(let quantization): result += try matcher.roundings([quantization]).map { .round($0) }
+      case .quantization(let quantization): result += try fixedRoundings([quantization]).map { .round($0) }
       }
     }
     return result
+  }
+
+  /// The roundings with fixed scales among what a product's input passes.
+  private func fixedRoundings(_ passed: [ValueQuantization]) throws(Mismatch) -> [Rounding] {
+    try matcher.roundings(passed.filter { $0 != .dynamic })
   }
 
   /// A value times, or divided by, a constant.
@@ -210,7 +216,7 @@ struct AttentionMatcher {
     for mask in unmasked.masks { try check(maskAxesOf: mask, against: core.view) }
     core.attention.isMasked = !unmasked.masks.isEmpty
     core.attention.scores = try scoreSteps(unmasked.arithmetic)
-    core.attention.probabilities = try matcher.roundings(passed)
+    core.attention.probabilities = try fixedRoundings(passed)
     return core
   }
 
@@ -278,7 +284,7 @@ struct AttentionMatcher {
     let heads = query.view.heads ?? 1
     let attention = AttentionForm(
       heads: heads, queries: try scoreSteps(query.arithmetic), keys: try scoreSteps(key.arithmetic),
-      values: try matcher.roundings(value.arithmetic.compactMap(\.quantization)))
+      values: try fixedRoundings(value.arithmetic.compactMap(\.quantization)))
     return Core(
       query: query.base, key: key.base, value: value.base, attention: attention, width: heads * headSize,
       view: query.view, form: "MatMul, Softmax, MatMul")
@@ -320,10 +326,13 @@ struct AttentionMatcher {
         result.scale *= factor
         result.isHalf = result.isHalf || isHalf
       } else if result.scale == 1, let (value, mask, fill) = try masked(node), graph.fact(value).shape == shape {
-        // What is rounded afterwards must leave the fill where it takes a key out.
-        let rounded = try matcher.roundings(result.arithmetic.compactMap(\.quantization)).reduce(Float(fill)) { $1($0) }
-        guard Double(rounded) <= Self.maximumFill else {
-          throw Mismatch("masked scores that stay at \(Self.maximumFill) or less where they are quantised, not \(rounded)")
+        // What is rounded afterwards must leave the fill where it takes a key out, or make it the least score that there is: a file
+        // calibrated on texts without padding knows no lower one. No padding takes part in either case.
+        let roundings = try matcher.roundings(result.arithmetic.compactMap(\.quantization))
+        let rounded = roundings.reduce(Float(fill)) { $1($0) }
+        guard Double(rounded) <= Self.maximumFill || rounded == roundings.reduce(-.infinity, { $1($0) }) else {
+          throw Mismatch(
+            "masked scores that stay at \(Self.maximumFill) or less where they are quantised, or the least ones, not \(rounded)")
         }
         result.value = value
         result.masks.append(mask)

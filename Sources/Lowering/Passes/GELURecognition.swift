@@ -12,15 +12,20 @@ enum GELURecognition: Pass {
       let node = graph.nodes[index]
       guard let onnx = node.onnx, let output = node.outputs.first else { continue }
       do throws(Mismatch) {
-        let found: (input: String, activation: DistilBERT.Activation, form: String)?
+        let found: (input: String, gelu: GELUForm, form: String)?
         switch (onnx.domain, onnx.operatorType) {
         case ("", "Gelu"): found = try single(node, onnx)
-        case ("com.microsoft", "Gelu"): found = node.input(0).map { ($0, .gelu, "Gelu") }
-        case ("", "Mul"), ("", "Div"): found = try decomposed(output, matcher)
+        case ("com.microsoft", "Gelu"): found = node.input(0).map { ($0, GELUForm(activation: .gelu), "Gelu") }
+        case ("", "Mul"), ("", "Div"): 
+          if let plain = try decomposed(output, matcher) {
+            found = (plain.0, GELUForm(activation: plain.1), plain.2)
+          } else {
+            found = try rounded(output, matcher).map { ($0.x, GELUForm(activation: .gelu, roundings: $0.roundings), "erf, rounded inside") }
+          }
         default: continue
         }
         guard let found else { continue }
-        graph.nodes[index] = node.becoming(.gelu(found.activation), inputs: [found.input])
+        graph.nodes[index] = node.becoming(.gelu(found.gelu), inputs: [found.input])
         counts[found.form, default: 0] += 1
       } catch {
         graph.remarks[output] = error.expected
@@ -30,11 +35,11 @@ enum GELURecognition: Pass {
 
   private static func single(
     _ node: WorkNode, _ onnx: Node
-  ) throws(Mismatch) -> (String, DistilBERT.Activation, String)? {
+  ) throws(Mismatch) -> (String, GELUForm, String)? {
     guard let x = node.input(0) else { return nil }
     switch try? onnx.string("approximate", default: "none") {
-    case "none": return (x, .gelu, "Gelu")
-    case "tanh": return (x, .geluTanh, "Gelu")
+    case "none": return (x, GELUForm(activation: .gelu), "Gelu")
+    case "tanh": return (x, GELUForm(activation: .geluTanh), "Gelu")
     default: throw Mismatch("GELU's `approximate` as none or tanh")
     }
   }
@@ -66,6 +71,68 @@ enum GELURecognition: Pass {
         throw Mismatch("a GELU with √(2/π) · (x + 0.044715 · x³) inside tanh")
       }
       return (x, .geluTanh, "tanh")
+    }
+    return nil
+  }
+
+  /// As the exact form, x multiplied by 1 + erf(x / √2) and by 1/2 one after the other, with values rounded on the way.
+  private static func rounded(
+    _ output: String, _ matcher: Matcher
+  ) throws(Mismatch) -> (x: String, roundings: DistilBERT.Roundings.GELU)? {
+    var roundings = DistilBERT.Roundings.GELU()
+    /// From the result back to x.
+    var product: [DistilBERT.Roundings.GELU.Factor] = []
+    var constant = 1.0
+    var x: String?
+    var name = output
+    // Two factors and what rounds them.
+    while name != x, product.count < 8 {
+      guard let node = matcher.producer(of: name) else { return nil }
+      if case .quantization(let quantization) = node.operation, let source = node.input(0) {
+        product += try matcher.roundings([quantization]).map { .round($0) }
+        name = source
+        continue
+      }
+      guard node.onnx("Mul") != nil || node.onnx("Div") != nil, node.inputs.count == 2 else { return nil }
+      if let scale = matcher.scalar(node.inputs[1]), scale != 0 {
+        let factor = node.onnx("Mul") != nil ? scale : 1 / scale
+        constant *= factor
+        product.append(.scale(Float(factor)))
+        name = node.inputs[0]
+      } else if node.onnx("Mul") != nil, let scale = matcher.scalar(node.inputs[0]) {
+        constant *= scale
+        product.append(.scale(Float(scale)))
+        name = node.inputs[1]
+      } else if x == nil, node.onnx("Mul") != nil, let (value, other) = try errorSum(node, matcher, &roundings) {
+        product.append(.sum)
+        (x, name) = (value, other)
+      } else {
+        return nil
+      }
+    }
+    guard let x, name == x else { return nil }
+    roundings.product = product.reversed()
+    guard roundings.count > 0 else { return nil }
+    guard matcher.isClose(constant, 0.5, type: nil) else { throw Mismatch("a GELU that multiplies by 0.5") }
+    return (x, roundings)
+  }
+
+  /// The x of a product with 1 + erf(x / √2), and the other side of the product.
+  private static func errorSum(
+    _ product: WorkNode, _ matcher: Matcher, _ roundings: inout DistilBERT.Roundings.GELU
+  ) throws(Mismatch) -> (x: String, other: String)? {
+    for (other, sumName) in matcher.pairs(product) {
+      guard let sum = try matcher.node(sumName, "Add", passed: &roundings.sum) else { continue }
+      for (inner, one) in matcher.pairs(sum) where matcher.isScalar(one, 1) {
+        guard let erf = try matcher.node(inner, "Erf", passed: &roundings.erf), let input = erf.input(0) else { continue }
+        var passed: [ValueQuantization] = []
+        let parts = matcher.factors(matcher.unquantized(input, &passed))
+        guard parts.values.count == 1, matcher.isClose(parts.constant, 0.5.squareRoot(), type: nil) else {
+          throw Mismatch("a GELU that divides by √2 inside erf")
+        }
+        roundings.argument = try matcher.roundings(passed)
+        return (parts.values[0], other)
+      }
     }
     return nil
   }

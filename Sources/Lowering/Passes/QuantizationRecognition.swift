@@ -12,38 +12,75 @@ enum QuantizationRecognition: Pass {
   static func run(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
     foldQuantizers(&graph, &counts)
     foldVectors(&graph, &counts)
+    writeOutProducts(&graph, &counts)
     var tracer = QuantizationTracer(graph)
     tracer.trace()
     tracer.apply(to: &graph, &counts)
   }
 
-  /// Weights that the graph quantises itself become integers.
+  /// Weights and other constants that the graph quantises itself become integers.
   private static func foldQuantizers(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
     graph.nodes = graph.nodes.filter { node in
       guard let onnx = node.onnx("QuantizeLinear"), let source = node.input(0), let output = node.outputs.first,
-        let weights = graph.constants[source], (1...2).contains(weights.shape.count),
+        let weights = graph.constants[source], weights.shape.count <= 2,
         let values = try? weights.floats(), let scale = node.input(1), let scales = graph.floats(scale),
-        let axis = (try? onnx.int("axis", default: 1)).flatMap({
-          FactEvaluator.axis(weights.shape.count == 1 ? 0 : $0, rank: weights.shape.count)
-        }), scales.count == 1 || scales.count == weights.shape[axis], scales.allSatisfy({ $0 > 0 && $0.isFinite }),
+        let axis = try? onnx.int("axis", default: 1), scales.allSatisfy({ $0 > 0 && $0.isFinite }),
+        let stride = stride(ofChannels: scales.count, along: axis, shape: weights.shape),
         (try? onnx.int("block_size", default: 0)) == 0,
-        let point = node.input(2).flatMap({ graph.constants[$0] }), point.elementType == .int8,
-        let zeros = try? point.elements(as: Int8.self), zeros.count == scales.count
+        let point = node.input(2).flatMap({ graph.constants[$0] }), [.int8, .uint8].contains(point.elementType),
+        let zeros = try? point.ints(), zeros.count == scales.count, !values.contains(where: \.isNaN)
       else { return true }
-      let stride = axis == weights.shape.count - 1 ? 1 : weights.shape[1]
       let integers = values.indices.map { index in
-        let channel = scales.count == 1 ? 0 : index / stride % scales.count
+        let channel = index / stride % scales.count
         let quotient = (values[index] / scales[channel]).rounded(.toNearestOrEven)
-        return Int8(clamping: Int(max(-1000, min(1000, quotient))) + Int(zeros[channel]))
+        return Int(max(-1000, min(1000, quotient))) + Int(zeros[channel])
       }
-      guard !values.contains(where: \.isNaN), let folded = try? Tensor(shape: weights.shape, elements: integers) else {
-        return true
-      }
+      let tensor =
+        point.elementType == .int8
+        ? try? Tensor(shape: weights.shape, elements: integers.map { Int8(clamping: $0) })
+        : try? Tensor(shape: weights.shape, elements: integers.map { UInt8(clamping: $0) })
+      guard let folded = tensor else { return true }
       graph.constants[output] = folded
       graph.facts[output] = Fact(folded)
       counts["weights", default: 0] += 1
       return false
     }
+  }
+
+  /// A product of two values that are both quantised as they come becomes the product of the two, dequantised.
+  private static func writeOutProducts(_ graph: inout WorkGraph, _ counts: inout [String: Int]) {
+    let matcher = Matcher(graph)
+    graph.nodes = graph.nodes.flatMap { node -> [WorkNode] in
+      guard node.onnx("Mul") != nil, let output = node.outputs.first,
+        let (product, scale) = matcher.pairs(node).lazy.compactMap({ sums, scale in
+          matcher.node(sums, "Cast").flatMap { matcher.node($0.input(0), "MatMulInteger") }.map { ($0, scale) }
+        }).first,
+        product.inputs.count == 4, let scales = matcher.node(scale, "Mul")
+      else { return [node] }
+      let quantizers = [0, 1].compactMap { side -> WorkNode? in
+        guard let quantizer = matcher.node(product.inputs[side], "DynamicQuantizeLinear"),
+          quantizer.outputs[0] == product.inputs[side], quantizer.outputs[2] == product.inputs[side + 2]
+        else { return nil }
+        return quantizer
+      }
+      guard quantizers.count == 2, scales.inputs.sorted() == quantizers.map({ $0.outputs[1] }).sorted() else { return [node] }
+      let sides = zip(quantizers, ["left", "right"]).map { quantizer, side in
+        let name = "\(output)/\(side)"
+        graph.facts[name] = quantizer.input(0).map(graph.fact) ?? .unknown
+        return WorkNode(
+          Node(operatorType: "DequantizeLinear", inputs: quantizer.outputs, outputs: [name]), operatorType: node.operatorType)
+      }
+      counts["products of two such values", default: 0] += 1
+      let matrices = Node(operatorType: "MatMul", inputs: sides.flatMap(\.outputs), outputs: [output])
+      return sides + [node.becoming(.onnx(matrices), inputs: matrices.inputs)]
+    }
+  }
+
+  /// How many elements lie between one channel and the next; nil where the channels do not fit.
+  private static func stride(ofChannels count: Int, along axis: Int, shape: [Int]) -> Int? {
+    if count == 1 { return 1 }
+    guard let axis = FactEvaluator.axis(shape.count == 1 ? 0 : axis, rank: shape.count), shape[axis] == count else { return nil }
+    return shape[(axis + 1)...].reduce(1, *)
   }
 
   private static let integerTypes: Set<ElementType> = [.int8, .uint8, .int16, .uint16, .int32]
