@@ -60,5 +60,5 @@ struct CalibrationQuestions {
 struct CalibrationError: Error, CustomStringConvertible {
   let path: String
 
-  var description: String { "\(path): holds no questions; give SQuAD JSON, or JSONL with question and context" }
+  var description: String { "\(path): holds no questions; give SQuAD JSON, or JSONL with id, question and context" }
 }

@@ -69,9 +69,12 @@ struct ModelOption: ParsableArguments {
 
   /// The model's graph as it was read.
   func onnx() throws -> Model {
-    guard let model else { return try DefaultModel.onnx() }
-    return try Model(contentsOf: ModelFiles(at: URL(filePath: model)).onnx)
+    guard let file = try file() else { return try DefaultModel.onnx() }
+    return try Model(contentsOf: file)
   }
+
+  /// The file that holds the graph; `nil` for the embedded model.
+  func file() throws -> URL? { try model.map { try ModelFiles(at: URL(filePath: $0)).onnx } }
 
   /// The model's tokeniser alone.
   func tokenizer() throws -> Tokenizer {

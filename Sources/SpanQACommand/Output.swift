@@ -33,6 +33,18 @@ enum Output {
     if !ReplacementFile.canBegin(at: path) { throw OutputError(name: path) }
   }
 
+  /// Fails where `path` is one of the files that a job reads, by whatever name.
+  static func checkIsNone(of inputs: [String], _ path: String) throws(OverwrittenInput) {
+    guard let file = identity(of: path) else { return }
+    if inputs.contains(where: { identity(of: $0) == file }) { throw OverwrittenInput(path: path) }
+  }
+
+  /// What makes a file the same under two names; `nil` where there is none.
+  private static func identity(of path: String) -> [UInt64]? {
+    var status = stat()
+    return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : nil
+  }
+
   /// Writes `text` to the file `path`, which appears whole or not at all.
   static func write(_ text: String, toFile path: String) throws(OutputError) {
     try write(Data(text.utf8), toFile: path)
@@ -60,6 +72,13 @@ enum Output {
       rest = rest.dropFirst(written)
     }
   }
+}
+
+/// A result would take the place of what it is made from.
+struct OverwrittenInput: Error, CustomStringConvertible {
+  let path: String
+
+  var description: String { "\(path): is read for this result, which would replace it; name another file" }
 }
 
 /// `write`, under a name that the methods above do not hide.

@@ -42,14 +42,21 @@ struct QuantizeCommand: ParsableCommand {
       """)
   var activations = Activations.dynamic
 
-  @Option(help: ArgumentHelp("Questions to calibrate on: SQuAD JSON, or JSONL with question and context.", valueName: "file"))
+  @Option(help: ArgumentHelp("Questions to calibrate on: SQuAD JSON, or JSONL with id, question and context.", valueName: "file"))
   var calibration: String?
 
   @Option(help: "How many questions to calibrate on, evenly spread over the file.")
   var samples = 256
 
-  @Option(help: "How static ranges are chosen: minmax, percentile:99.99 (any share), entropy or mse.")
-  var range = RangeMethod.minmax
+  @Option(
+    help: "How static ranges are chosen: minmax (without this option), percentile:99.99 (any share above 50), entropy or mse.",
+    transform: { text in
+      guard let method = RangeMethod(text) else {
+        throw ValidationError("minmax, percentile:P with P above 50 and up to 100, entropy or mse is expected")
+      }
+      return method
+    })
+  var range: RangeMethod?
 
   @Flag(
     inversion: .prefixedNo,
@@ -82,17 +89,25 @@ struct QuantizeCommand: ParsableCommand {
     if activations == .static, calibration == nil {
       throw ValidationError("static activations need --calibration with questions to take the ranges from")
     }
+    if range != nil, activations != .static {
+      throw ValidationError("--range is about ranges that are fixed: it needs --activations static")
+    }
     if smoothing == true, calibration == nil {
       throw ValidationError("--smoothing needs --calibration with questions that show the layers' inputs")
     }
   }
 
   func run() throws {
-    for path in [output, report].compactMap(\.self) { try Output.checkWritable(path) }
+    let inputs = try [model.file()?.path, calibration, evaluate].compactMap(\.self)
+    for path in [output, report].compactMap(\.self) {
+      try Output.checkWritable(path)
+      try Output.checkIsNone(of: inputs, path)
+    }
+    let questions = try evaluate.map(Self.overview)
     let source = try model.onnx()
     let lowered = try LoweredModel(source)
     let options = QuantizationOptions(
-      activations: activations == .static ? .fixed(range) : .dynamic, perChannel: !perTensor, excluded: exclude,
+      activations: activations == .static ? .fixed(range ?? .minmax) : .dynamic, perChannel: !perTensor, excluded: exclude,
       keepsEmbeddings: keepEmbeddings)
     var encoder = lowered.model
     var seen = try calibration.map { try calibrate(encoder, on: $0) }
@@ -108,10 +123,10 @@ struct QuantizeCommand: ParsableCommand {
 
     var result = QuantizationSummary(
       quantized, bytesBefore: lowered.model.weightByteCount, bytesAfter: try Self.size(of: output), metadata: metadata)
-    if let evaluate {
+    if let evaluate, let questions {
       // Both as they run from now on: the new one read back from its file.
-      result.before = try scores(of: source, on: evaluate)
-      result.after = try scores(of: Model(contentsOf: URL(filePath: output)), on: evaluate)
+      result.before = try scores(of: source, on: evaluate, questions)
+      result.after = try scores(of: Model(contentsOf: URL(filePath: output)), on: evaluate, questions)
     }
     for line in result.lines(output: output) { try Output.write(line) }
     if let report { try Output.write(result.json.text + "\n", toFile: report) }
@@ -131,7 +146,7 @@ struct QuantizeCommand: ParsableCommand {
       entries["spanqa.quantization.data"] = URL(filePath: calibration).lastPathComponent
       entries["spanqa.quantization.samples"] = String(samples)
       entries["spanqa.quantization.smoothing"] = isSmoothed ? "inputs' channels into weights" : "none"
-      if activations == .static { entries["spanqa.quantization.range"] = range.description }
+      if activations == .static { entries["spanqa.quantization.range"] = (range ?? .minmax).description }
     }
     return entries
   }
@@ -148,9 +163,14 @@ struct QuantizeCommand: ParsableCommand {
     return calibration
   }
 
-  private func scores(of onnx: Model, on path: String) throws -> EvaluationReport.Scores {
+  /// Reads the questions of a file through, so that a mistake in it shows before anything is written.
+  private static func overview(of path: String) throws -> DatasetOverview {
     let overview = try DatasetOverview(path: path)
     if overview.questions == 0 { throw EmptyDataset(path: path) }
+    return overview
+  }
+
+  private func scores(of onnx: Model, on path: String, _ overview: DatasetOverview) throws -> EvaluationReport.Scores {
     let answerer = try QuestionAnswerer(onnx: onnx, tokenizer: model.tokenizer(), engine: model.engine)
     let run = try EvaluationRun(
       questions: QuestionStream(path: path, limit: overview.questions), total: overview.questions,
@@ -163,8 +183,6 @@ struct QuantizeCommand: ParsableCommand {
     try Data(contentsOf: URL(filePath: path), options: .mappedIfSafe).count
   }
 }
-
-extension RangeMethod: ExpressibleByArgument {}
 
 extension ExportInterface {
   /// The names that a model's own graph has.
