@@ -2,9 +2,11 @@
 
     pip install onnxruntime onnx "optimum-onnx[onnxruntime]" openvino transformers
     swift build -c release --product spanqa
-    python Benchmarks/peers/int8_files.py --model MODEL --data SQUAD --folder FOLDER [--questions 1000] [--only NAME,…] [--openvino]
+    python Benchmarks/peers/int8_files.py --model MODEL --data SQUAD --folder FOLDER [--questions 1000] [--only NAME,…] [--openvino] [--again]
 
-MODEL is a model folder with onnx/model.onnx in float32, SQUAD a folder with train-v1.1.json and dev-v1.1.json; FOLDER receives the files.
+MODEL is a model folder with onnx/model.onnx in float32, SQUAD a folder with train-v1.1.json and dev-v1.1.json; FOLDER receives the files,
+and results.json with what was measured: a file whose result for these questions is there is not run again, so that a run can be cut off and
+taken up (`--again` forgets the results of the files that are named).
 Questions are spread evenly over the dev set, calibration questions over the training set. Both engines see the same windows of at most
 384 tokens, one at a time, and the best span (answers of up to 30 tokens) is taken from the logits of either by the same lines below, so
 that nothing but the logits differs. F1 is that of SQuAD's official script.
@@ -120,12 +122,14 @@ def spanqa(path, windows, threads, command, folder):
 
 
 def int8_layers(path, command):
-    """How many of the encoder's linear layers SpanQA multiplies in int8."""
+    """How many of the encoder's linear layers SpanQA multiplies in int8, and how many values between operations it rounds."""
     printed = subprocess.run([command, "model", "--model", path, "--json"], capture_output=True, text=True)
     if printed.returncode:
-        return "interpreted"
-    layers = [layer for layer in json.loads(printed.stdout)["linear_layers"] if layer["name"] != "head"]
-    return f"{sum(layer['computed_type'] != 'float32' for layer in layers)} of {len(layers)}"
+        return "interpreted", 0
+    model = json.loads(printed.stdout)
+    layers = [layer for layer in model["linear_layers"] if layer["name"] != "head"]
+    integers = sum(layer["computed_type"] != "float32" for layer in layers)
+    return f"{integers} of {len(layers)}", model["quantised_between_operations"]
 
 
 def openvino_difference(path, windows, expected):
@@ -238,6 +242,50 @@ class Files:
             op_types_to_quantize=operators, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, **options)
 
 
+class Results:
+    """What was measured, by file, kept from run to run."""
+
+    def __init__(self, path, questions):
+        self.path, self.questions = path, questions
+        self.entries = json.loads(path.read_text()) if path.exists() else {}
+
+    def __contains__(self, name):
+        return self.entries.get(name, {}).get("questions") == self.questions
+
+    def __getitem__(self, name):
+        return self.entries[name]
+
+    def __setitem__(self, name, entry):
+        self.entries[name] = dict(entry, questions=self.questions)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.entries, indent=1))
+        fresh.replace(self.path)
+
+    def forget(self, name):
+        self.entries.pop(name, None)
+
+
+def measure(path, windows, arguments):
+    theirs = onnx_runtime(path, windows, arguments.threads)
+    ours = spanqa(path, windows, arguments.threads, arguments.spanqa, arguments.folder)
+    texts = windows.texts(theirs), windows.texts(ours)
+    layers, roundings = int8_layers(path, arguments.spanqa)
+    entry = dict(
+        int8_layers=layers, roundings=roundings, onnx_runtime=windows.f1(texts[0]), spanqa=windows.f1(texts[1]),
+        same_text=100 * float(numpy.mean([a == b for a, b in zip(*texts)])),
+        largest_difference=float(max(abs(a - b).max() for pair in zip(theirs, ours) for a, b in zip(*pair))))
+    if arguments.openvino and path.stem in Files.OURS:
+        entry["openvino_difference"] = float(openvino_difference(path, list(windows)[:8], ours))
+    return entry
+
+
+def row(name, entry):
+    openvino = entry.get("openvino_difference")
+    return (f"| `{name}` | {entry['int8_layers']} | {entry['roundings']} | {entry['onnx_runtime']:.2f} | {entry['spanqa']:.2f} | "
+            f"{entry['spanqa'] - entry['onnx_runtime']:+.2f} | {entry['same_text']:.1f} % | {entry['largest_difference']:.2f} | "
+            f"{'' if openvino is None else f'{openvino:.2f}'} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, required=True)
@@ -248,25 +296,21 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", help="names of files, with commas between")
     parser.add_argument("--openvino", action="store_true", help="load SpanQA's files in OpenVINO too")
+    parser.add_argument("--again", action="store_true", help="measure the named files again")
     arguments = parser.parse_args()
     files = Files(arguments)
     windows = Windows(arguments.model, questions(arguments.data / "dev-v1.1.json", arguments.questions))
-    print(f"{arguments.questions} questions, {len(windows.windows)} windows")
-    print("| file | layers in int8 | F1, ONNX Runtime | F1, SpanQA | difference | same text | largest difference of a logit |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    results = Results(arguments.folder / "results.json", arguments.questions)
+    print(f"{arguments.questions} questions, {len(windows.windows)} windows; OpenVINO: the largest difference of a logit in 8 windows")
+    print("| file | layers in int8 | values rounded between operations | F1, ONNX Runtime | F1, SpanQA | difference | same text "
+          "| largest difference of a logit | OpenVINO |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in arguments.only.split(",") if arguments.only else Files.NAMES:
-        path = files[name]
-        theirs = onnx_runtime(path, windows, arguments.threads)
-        ours = spanqa(path, windows, arguments.threads, arguments.spanqa, arguments.folder)
-        texts = windows.texts(theirs), windows.texts(ours)
-        scores = [windows.f1(found) for found in texts]
-        same = 100 * numpy.mean([a == b for a, b in zip(*texts)])
-        largest = max(abs(a - b).max() for pair in zip(theirs, ours) for a, b in zip(*pair))
-        print(f"| `{name}` | {int8_layers(path, arguments.spanqa)} | {scores[0]:.2f} | {scores[1]:.2f} | "
-              f"{scores[1] - scores[0]:+.2f} | {same:.1f} % | {largest:.2f} |", flush=True)
-        if arguments.openvino and name in Files.OURS:
-            few = list(windows)[:8]
-            print(f"  OpenVINO's logits of {len(few)} windows differ by at most {openvino_difference(path, few, ours):.2f}", flush=True)
+        if arguments.again:
+            results.forget(name)
+        if name not in results:
+            results[name] = measure(files[name], windows, arguments)
+        print(row(name, results[name]), flush=True)
 
 
 if __name__ == "__main__":
