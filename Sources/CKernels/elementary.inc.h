@@ -28,27 +28,35 @@ INLINE v16 exp2_16(v16 y) {
   return y;
 }
 
-/// p = Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
-INLINE void normal_tail_each(const v16 *t, v16 *p, const size_t n) {
-  EACH(i, n) p[i] = fma16(splat(0x1.a5d72ap-22f), t[i], splat(-0x1.05c610p-17f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(0x1.0e2a5cp-14f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.06d9acp-12f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.883d98p-15f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(0x1.ca8dd4p-8f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.adddfap-5f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.d63b16p-2f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-0x1.26aedap+0f));
-  EACH(i, n) p[i] = fma16(p[i], t[i], splat(-1.0f));
-  exp2_each(p, n);
-}
+/// Where GELU's two polynomials meet, and where x · Φ(x) is max(x, 0) to the precision of a float.
+#define GELU_BOUND 2.2f
+#define GELU_END 5.5f
 
-/// x = x · Φ(x) = max(x, 0) − |x| · Φ(−|x|)
+/// x = x · Φ(x) = max(x, 0) − |x| · Φ(−|x|). What is subtracted is u · P(u): below GELU_BOUND with u = |x|, from there to GELU_END with
+/// another P and u = GELU_END − |x|, beyond nothing. Choosing coefficients takes no unit that multiplies.
 INLINE void gelu_each(v16 *x, const size_t n) {
-  v16 t[n], p[n];
-  EACH(i, n) t[i] = min16((v16)((v16i)x[i] & splat_i(INT32_MAX)), splat(8.0f));
-  normal_tail_each(t, p, n);
+  v16 u[n], p[n];
+  v16i near[n];
+  EACH(i, n) u[i] = (v16)((v16i)x[i] & splat_i(INT32_MAX));
+  EACH(i, n) near[i] = u[i] < splat(GELU_BOUND);
+  // In this order the maximum is zero where x is not a number.
+  EACH(i, n) u[i] = select16(near[i], u[i], max16(splat(GELU_END) - u[i], splat(0)));
+#define GELU_COEFFICIENT(i, close, far) select16(near[i], splat(close), splat(far))
+#define GELU_STEP(close, far) EACH(i, n) p[i] = fma16(p[i], u[i], GELU_COEFFICIENT(i, close, far))
+  EACH(i, n) p[i] = GELU_COEFFICIENT(i, 0x1.0f0a2ep-14f, 0x1.9aca3cp-23f);
+  GELU_STEP(-0x1.6aaa92p-11f, -0x1.3addeap-17f);
+  GELU_STEP(0x1.436e9cp-9f, 0x1.73fb8p-14f);
+  GELU_STEP(-0x1.5c5cecp-10f, -0x1.7c5398p-12f);
+  GELU_STEP(-0x1.2e8c2ep-7f, 0x1.b9aa56p-11f);
+  GELU_STEP(-0x1.33895p-13f, -0x1.2d39bp-10f);
+  GELU_STEP(0x1.10243ep-4f, 0x1.eb013p-11f);
+  GELU_STEP(0x1.db4e38p-16f, -0x1.b53ccap-12f);
+  GELU_STEP(-0x1.98853ep-2f, 0x1.7d8ae8p-14f);
+  GELU_STEP(0.5f, -0x1.59e3f6p-18f);
+#undef GELU_STEP
+#undef GELU_COEFFICIENT
   // In this order the maximum is not a number where x is not.
-  EACH(i, n) x[i] = fma16(-t[i], p[i], max16(splat(0), x[i]));
+  EACH(i, n) x[i] = fma16(-u[i], p[i], max16(splat(0), x[i]));
 }
 
 INLINE v16 gelu16(v16 x) {
@@ -56,15 +64,28 @@ INLINE v16 gelu16(v16 x) {
   return x;
 }
 
+/// Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
+INLINE v16 normal_tail16(v16 t) {
+  v16 p = fma16(splat(0x1.a5d72ap-22f), t, splat(-0x1.05c610p-17f));
+  p = fma16(p, t, splat(0x1.0e2a5cp-14f));
+  p = fma16(p, t, splat(-0x1.06d9acp-12f));
+  p = fma16(p, t, splat(-0x1.883d98p-15f));
+  p = fma16(p, t, splat(0x1.ca8dd4p-8f));
+  p = fma16(p, t, splat(-0x1.adddfap-5f));
+  p = fma16(p, t, splat(-0x1.d63b16p-2f));
+  p = fma16(p, t, splat(-0x1.26aedap+0f));
+  p = fma16(p, t, splat(-1.0f));
+  return exp2_16(p);
+}
+
 /// GELU and its derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).
 INLINE void gelu_and_slope16(v16 x, v16 *value, v16 *slope) {
   const v16 t = min16((v16)((v16i)x & splat_i(INT32_MAX)), splat(8.0f));
-  v16 below;
-  normal_tail_each(&t, &below, 1);
+  const v16 below = normal_tail16(t);
   const v16 distribution = select16(x < splat(0), below, splat(1.0f) - below);
   // −log₂ e / 2; 1 / √(2π)
   const v16 density = exp2_16(t * t * splat(-0x1.715476p-1f)) * splat(0x1.988454p-2f);
-  *value = fma16(-t, below, max16(splat(0), x));
+  *value = gelu16(x);
   *slope = fma16(x, density, distribution);
 }
 

@@ -93,10 +93,20 @@ enum Reference {
     return exp2(p)
   }
 
-  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|)
+  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|). What is subtracted is u · P(u): below 2.2 with u = |x|, from there to 5.5 with another P and
+  /// u = 5.5 − |x|, beyond nothing.
   static func gelu(_ x: Float) -> Float {
-    let t = x.magnitude < 8 ? x.magnitude : 8
-    return (0 > x ? 0 : x).addingProduct(-t, normalTail(t))
+    let isNear = x.magnitude < 2.2
+    let rest = 5.5 - x.magnitude
+    let u = isNear ? x.magnitude : rest > 0 ? rest : 0
+    let coefficients: [(near: Float, far: Float)] = [
+      (-0x1.6aaa92p-11, -0x1.3addeap-17), (0x1.436e9cp-9, 0x1.73fb8p-14), (-0x1.5c5cecp-10, -0x1.7c5398p-12),
+      (-0x1.2e8c2ep-7, 0x1.b9aa56p-11), (-0x1.33895p-13, -0x1.2d39bp-10), (0x1.10243ep-4, 0x1.eb013p-11),
+      (0x1.db4e38p-16, -0x1.b53ccap-12), (-0x1.98853ep-2, 0x1.7d8ae8p-14), (0.5, -0x1.59e3f6p-18),
+    ]
+    var p: Float = isNear ? 0x1.0f0a2ep-14 : 0x1.9aca3cp-23
+    for (near, far) in coefficients { p = (isNear ? near : far).addingProduct(p, u) }
+    return (0 > x ? 0 : x).addingProduct(-u, p)
   }
 
   /// GELU's derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).
