@@ -29,14 +29,20 @@ INLINE void finish_rows(const int32_t *sums, size_t stride, const size_t n, cons
   }
 }
 
+/// What is subtracted from the sums of `count` ≤ 16 columns, from the `first` on: the share of the stored zero.
+INLINE v16i column_offsets(const sq_int8_columns *columns, size_t first, const size_t count) {
+  v16i sums = splat_i(0);
+  memcpy(&sums, columns->sums + first, count * sizeof(int32_t));
+  return sums * (columns->stored_zero - SQ_INT8_SHIFT);
+}
+
 /// Finishes `rows` × `count` ≤ 16 sums, `stride` apart, of the columns from `first` on. What is constant in the caller costs nothing in the
 /// loop.
 INLINE void finish_columns(const int32_t *sums, size_t stride, size_t rows, const float *row_scales,
                            const int32_t *row_sums, const sq_int8_columns *columns, size_t first, const size_t count,
                            const int has_zero_points, const sq_epilogue epilogue, float *c, size_t ldc) {
   finishing by = {0};
-  memcpy(&by.offset, columns->sums + first, count * sizeof(int32_t));
-  by.offset = by.offset * (columns->stored_zero - SQ_INT8_SHIFT);
+  by.offset = column_offsets(columns, first, count);
   memcpy(&by.scale, columns->scales + first, count * sizeof(float));
   memcpy(&by.bias, columns->bias + first, count * sizeof(float));
   if (has_zero_points) memcpy(&by.zero_point, columns->zero_points + first, count * sizeof(int32_t));

@@ -4,6 +4,7 @@
 
 #if !defined(__x86_64__)
 const sq_kernel_set sq_kernels_avx2 = {0};
+const sq_kernel_set sq_kernels_avxvnni = {0};
 const sq_kernel_set sq_kernels_avx512 = {0};
 const sq_kernel_set sq_kernels_avx512vnni = {0};
 const sq_kernel_set sq_kernels_amx = {0};

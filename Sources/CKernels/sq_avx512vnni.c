@@ -1,4 +1,5 @@
-// AVX-512 with VNNI: the int8 product alone is its own; 6 × 64 sums of a tile take 24 of the 32 registers.
+// AVX-512 with VNNI: the int8 product alone is its own; 6 × 64 sums of a tile take 24 of the 32 registers, and two vectors of the tile
+// before are finished in the rest.
 
 #if defined(__x86_64__)
 #pragma clang attribute push(                                                                                \
@@ -12,6 +13,7 @@
 #define SQ_ABREAST 3
 #define SQ_INT8_ROWS 6
 #define SQ_INT8_VECTORS 4
+#define SQ_INT8_LATE 2
 #include "symbols.inc.h"
 #include "vector16.inc.h"
 #include "elementary.inc.h"

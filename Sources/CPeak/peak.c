@@ -26,10 +26,12 @@
 
 #define STEP_AVX2(i) sum[i] = _mm256_fmadd_ps(x, x, sum[i]);
 #define STEP_AVX512(i) sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
+#define STEP_AVXVNNI(i) sum[i] = _mm256_dpbusd_avx_epi32(sum[i], x, x);
 #define STEP_VNNI(i) sum[i] = _mm512_dpbusd_epi32(sum[i], x, x);
 
 PEAK(peak_f32_avx2, "avx2,fma", __m256, _mm256_setzero_ps(), STEP_AVX2, 16)
 PEAK(peak_f32_avx512, "avx512f", __m512, _mm512_setzero_ps(), STEP_AVX512, 32)
+PEAK(peak_int8_avxvnni, "avx2,avxvnni", __m256i, _mm256_setzero_si256(), STEP_AVXVNNI, 64)
 PEAK(peak_int8_avx512vnni, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), STEP_VNNI, 128)
 
 __attribute__((target("amx-tile,amx-int8"))) double peak_int8_amx(long rounds) {
@@ -65,6 +67,7 @@ __attribute__((target("amx-tile,amx-int8"))) double peak_int8_amx(long rounds) {
 #else
 double peak_f32_avx2(long rounds) { return 0; }
 double peak_f32_avx512(long rounds) { return 0; }
+double peak_int8_avxvnni(long rounds) { return 0; }
 double peak_int8_avx512vnni(long rounds) { return 0; }
 double peak_int8_amx(long rounds) { return 0; }
 #endif

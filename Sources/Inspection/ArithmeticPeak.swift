@@ -16,8 +16,9 @@ public struct ArithmeticPeak: Sendable {
     switch (isInt8, kernels) {
     case (true, .amx): (name, loop) = ("AMX", peak_int8_amx)
     case (true, .avx512vnni): (name, loop) = ("AVX-512 VNNI", peak_int8_avx512vnni)
+    case (true, .avxvnni): (name, loop) = ("AVX-VNNI", peak_int8_avxvnni)
     case (false, .amx), (false, .avx512), (false, .avx512vnni): (name, loop) = ("AVX-512", peak_f32_avx512)
-    case (_, .avx2), (true, .avx512): (name, loop) = ("AVX2 FMA in float32", peak_f32_avx2)
+    case (_, .avx2), (false, .avxvnni), (true, .avx512): (name, loop) = ("AVX2 FMA in float32", peak_f32_avx2)
     default: (name, loop) = ("not measured for these instructions", { _ in 0 })
     }
   }

@@ -13,6 +13,8 @@ public struct KernelSet: Sendable {
     case portable
     /// AVX2 with FMA and F16C (Haswell, 2013; Zen, 2017).
     case avx2
+    /// AVX2 with the 256-bit VNNI (Alder Lake, 2021; Zen 5).
+    case avxvnni
     /// AVX-512 F, BW, DQ and VL (Skylake-SP, 2017).
     case avx512
     /// AVX-512 with VNNI (Cascade Lake, 2019; Zen 4, 2022).
@@ -37,6 +39,7 @@ public struct KernelSet: Sendable {
       switch self {
       case .reference, .portable: nil
       case .avx2: .avx2
+      case .avxvnni: .avxvnni
       case .avx512: .avx512
       case .avx512vnni: .avx512vnni
       case .amx: .amxInt8
@@ -114,6 +117,7 @@ public struct KernelSet: Sendable {
     case .reference: .reference
     case .portable: sq_kernels_portable
     case .avx2: sq_kernels_avx2
+    case .avxvnni: sq_kernels_avxvnni
     case .avx512: sq_kernels_avx512
     case .avx512vnni: sq_kernels_avx512vnni
     case .amx: sq_kernels_amx

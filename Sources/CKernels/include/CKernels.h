@@ -104,6 +104,7 @@ typedef struct {
 /// Those of another architecture than the one compiled for are empty.
 extern const sq_kernel_set sq_kernels_portable;
 extern const sq_kernel_set sq_kernels_avx2;
+extern const sq_kernel_set sq_kernels_avxvnni;
 extern const sq_kernel_set sq_kernels_avx512;
 extern const sq_kernel_set sq_kernels_avx512vnni;
 extern const sq_kernel_set sq_kernels_amx;

@@ -6,6 +6,7 @@
 /// lacks them (the caller asks only for what the kernel set says it has).
 double peak_f32_avx2(long rounds);
 double peak_f32_avx512(long rounds);
+double peak_int8_avxvnni(long rounds);
 double peak_int8_avx512vnni(long rounds);
 double peak_int8_amx(long rounds);
 
