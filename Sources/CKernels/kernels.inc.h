@@ -1,5 +1,5 @@
 // The kernels that one source serves for every instruction set. The including file defines SQ_ISA (the suffix of the symbols), the sizes
-// of the register tiles and the file that multiplies bytes (SQ_DOT4), and sets the target.
+// of the register tiles and the files that multiply bytes (SQ_DOT4) and pairs of 16-bit integers (SQ_DOT2), and sets the target.
 
 #include "CKernels.h"
 
@@ -13,6 +13,8 @@
 #include "gemm_f32.inc.h"
 #include SQ_DOT4
 #include "gemm_int8.inc.h"
+#include SQ_DOT2
+#include "attention_s16.inc.h"
 
 const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .f32_bias_row = SQ_SYMBOL(f32_bias_row),
@@ -26,6 +28,7 @@ const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm),
   .f16f32_row = SQ_SYMBOL(f16f32_row),
   .f32_attention = SQ_SYMBOL(f32_attention),
+  .s16_attention = SQ_SYMBOL(s16_attention),
   .f32_gelu_gradient_row = SQ_SYMBOL(f32_gelu_gradient_row),
   .f32_dropout_row = SQ_SYMBOL(f32_dropout_row),
 };

@@ -10,6 +10,9 @@
 #define SQ_INT8_ROWS 4
 #define SQ_INT8_VECTORS 1
 #define SQ_DOT4 "dot4_avx2.inc.h"
+#define SQ_PAIR_SUMS 6
+#define SQ_PAIR_VECTORS 1
+#define SQ_DOT2 "dot2_avx2.inc.h"
 #include "kernels.inc.h"
 
 #pragma clang attribute pop

@@ -14,6 +14,9 @@
 #define SQ_INT8_ROWS 6
 #define SQ_INT8_VECTORS 1
 #define SQ_DOT4 "dot4_avx512.inc.h"
+#define SQ_PAIR_SUMS 24
+#define SQ_PAIR_VECTORS 4
+#define SQ_DOT2 "dot2_avx512.inc.h"
 #include "kernels.inc.h"
 
 #pragma clang attribute pop

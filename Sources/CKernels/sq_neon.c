@@ -10,6 +10,9 @@
 #define SQ_INT8_ROWS 3
 #define SQ_INT8_VECTORS 1
 #define SQ_DOT4 "tile_neon.inc.h"
+#define SQ_PAIR_SUMS 6
+#define SQ_PAIR_VECTORS 1
+#define SQ_DOT2 "dot2_neon.inc.h"
 #include "kernels.inc.h"
 
 #endif

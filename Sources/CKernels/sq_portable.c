@@ -6,4 +6,7 @@
 #define SQ_INT8_ROWS 1
 #define SQ_INT8_VECTORS 1
 #define SQ_DOT4 "dot4_portable.inc.h"
+#define SQ_PAIR_SUMS 2
+#define SQ_PAIR_VECTORS 1
+#define SQ_DOT2 "dot2_portable.inc.h"
 #include "kernels.inc.h"

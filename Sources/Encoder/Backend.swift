@@ -44,8 +44,11 @@ public protocol Backend: Sendable {
   func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// queryKeyValue = hidden · W + b
   func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace) throws(BackendError)
-  /// context = attention over each sequence's own rows of queryKeyValue (Vaswani et al. 2017, scaled dot products)
-  func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: Workspace) throws(BackendError)
+  /// context = attention over each sequence's own rows of queryKeyValue (Vaswani et al. 2017, scaled dot products), in numbers that suit those
+  /// of the layer that made them
+  func attend(
+    _ batch: PackedBatch, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
+  ) throws(BackendError)
   /// hidden = norm(hidden + context · W + b)
   func addAttention(_ output: Linear, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// hidden = norm(hidden + activation(hidden · W₁ + b₁) · W₂ + b₂)
@@ -71,7 +74,7 @@ public protocol Backend: Sendable {
   func int8Operands(of layer: Linear) -> [Int8Operands]
   /// What multiplies by a layer's weights, what attends and what normalises, in words.
   func kernel(of layer: Linear) -> String
-  var attentionKernel: String { get }
+  func attentionKernel(after projection: Linear) -> String
   var normKernel: String { get }
   /// What lies where in a workspace.
   func memoryMap(of workspace: Workspace) -> [ObservedRegion]
@@ -116,7 +119,7 @@ extension Backend {
   ) throws(BackendError) -> [Float] { throw unobservable }
   public func int8Operands(of layer: Linear) -> [Int8Operands] { [] }
   public func kernel(of layer: Linear) -> String { name.rawValue }
-  public var attentionKernel: String { name.rawValue }
+  public func attentionKernel(after projection: Linear) -> String { name.rawValue }
   public var normKernel: String { name.rawValue }
   public func memoryMap(of workspace: Workspace) -> [ObservedRegion] { [] }
 }

@@ -138,9 +138,12 @@ public struct CPUBackend: Backend {
       in: workspace)
   }
 
-  public func attend(_ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace) {
+  public func attend(
+    _ batch: PackedBatch, after projection: CPULinear, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace
+  ) {
     let (hidden, heads, headSize) = (configuration.hidden, configuration.heads, configuration.headSize)
     let scale = 1 / Float(headSize).squareRoot()
+    let arithmetic = projection.attentionArithmetic
     let tasks = batch.sequenceCount * heads
     // Each thread has its own scratch, so a thread is a task here and takes heads one after the other.
     ThreadPool.shared.shareOut(tasks, threads: batch.tokenCount < 16 ? 1 : threads) { thread, task in
@@ -150,7 +153,7 @@ public struct CPUBackend: Backend {
       let q = workspace.queryKeyValue + rows.lowerBound * 3 * hidden + head * headSize
       kernels.attention(
         q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count,
-        attended: batch.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale,
+        attended: batch.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale, in: arithmetic,
         out: workspace.context + rows.lowerBound * hidden + head * headSize, outStride: hidden,
         scratch: workspace.scratch(task: thread))
     }
@@ -244,7 +247,13 @@ public struct CPUBackend: Backend {
     }
   }
 
-  public var attentionKernel: String { described("f32_attention") }
+  public func attentionKernel(after projection: CPULinear) -> String {
+    switch projection.attentionArithmetic {
+    case .float32: described("f32_attention")
+    case .fixedPoint: described("s16_attention")
+    }
+  }
+
   public var normKernel: String { described("f32_residual_norm_row") }
 
   /// A kernel and the set that it comes from.

@@ -44,7 +44,7 @@ public struct CUDABackend: Backend {
   ) throws(BackendError) { throw error }
   public func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace) throws(BackendError) { throw error }
   public func attend(
-    _ batch: PackedBatch, configuration: DistilBERT.Configuration, in workspace: Workspace
+    _ batch: PackedBatch, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
   ) throws(BackendError) { throw error }
   public func addAttention(
     _ output: Linear, _ norm: Norm, in workspace: Workspace

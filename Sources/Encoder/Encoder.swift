@@ -166,7 +166,7 @@ struct PreparedModel<Device: Backend>: Sendable {
         try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
       }
       try step(.attention(index), probe) { () throws(BackendError) in
-        try backend.attend(batch, configuration: configuration, in: workspace)
+        try backend.attend(batch, after: layer.queryKeyValue, configuration: configuration, in: workspace)
         for head in ablation.heads where head.layer == index {
           let first = head.head * configuration.headSize
           try backend.clearContext(columns: first..<first + configuration.headSize, in: workspace)

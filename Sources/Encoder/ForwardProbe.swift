@@ -102,7 +102,7 @@ final class ForwardProbe<Device: Backend> {
     switch step {
     case .embeddings: kernels = [backend.normKernel]
     case .queryKeyValue(let layer): kernels = [backend.kernel(of: model.layers[layer].queryKeyValue)]
-    case .attention: kernels = [backend.attentionKernel]
+    case .attention(let layer): kernels = [backend.attentionKernel(after: model.layers[layer].queryKeyValue)]
     case .attentionOutput(let layer): kernels = [backend.kernel(of: model.layers[layer].attentionOutput), backend.normKernel]
     case .feedForward(let layer):
       let layer = model.layers[layer]

@@ -116,20 +116,34 @@ extension KernelSet {
     convert?(x, count, y)
   }
 
+  /// In which numbers attention computes its products.
+  public enum AttentionArithmetic: Sendable {
+    case float32
+    /// 16-bit integers, summed exactly: for models whose linear layers are int8. Where more tokens are attended to than the sums have room for
+    /// (`SQ_S16_TOKENS`), float32 after all.
+    case fixedPoint
+  }
+
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between
   /// the rows of q, k and v and `outStride` between those of out. All rows attend to the first `attended` ones (by default all),
   /// which get the same bits whatever stands behind them.
   public func attention(
     q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, stride: Int, count: Int,
-    attended: Int? = nil, headSize: Int, scale: Float, out: UnsafeMutablePointer<Float>, outStride: Int, scratch: UnsafeMutablePointer<Float>
+    attended: Int? = nil, headSize: Int, scale: Float, in arithmetic: AttentionArithmetic = .float32,
+    out: UnsafeMutablePointer<Float>, outStride: Int, scratch: UnsafeMutablePointer<Float>
   ) {
     let attended = attended ?? count
     precondition((1...count).contains(attended))
-    table.f32_attention.unsafelyUnwrapped(q, k, v, stride, count, attended, headSize, scale, out, outStride, scratch)
+    switch arithmetic {
+    case .fixedPoint where attended > Int(SQ_S16_TOKENS), .float32:
+      table.f32_attention.unsafelyUnwrapped(q, k, v, stride, count, attended, headSize, scale, out, outStride, scratch)
+    case .fixedPoint:
+      table.s16_attention.unsafelyUnwrapped(q, k, v, stride, count, attended, headSize, scale, out, outStride, scratch)
+    }
   }
 
-  /// How many floats of scratch `attention` needs, aligned to 64 bytes.
+  /// How many floats of scratch `attention` needs in either arithmetic, aligned to 64 bytes.
   public static func attentionScratchCount(count: Int, headSize: Int) -> Int {
-    sq_attention_scratch(count, headSize)
+    max(sq_attention_scratch(count, headSize), sq_s16_attention_scratch(count, headSize) / MemoryLayout<Float>.size)
   }
 }

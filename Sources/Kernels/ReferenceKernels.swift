@@ -50,6 +50,10 @@ extension sq_kernel_set {
       guard let q, let k, let v, let out else { return }
       Reference.attention(q, k, v, stride, n, attended, headSize, scale, out, outStride)
     }
+    set.s16_attention = { q, k, v, stride, n, attended, headSize, scale, out, outStride, _ in
+      guard let q, let k, let v, let out else { return }
+      Reference.fixedPointAttention(q, k, v, stride, n, attended, headSize, scale, out, outStride)
+    }
     set.f32_gelu_gradient_row = { d, u, n in
       guard let d, let u else { return }
       for i in 0..<n {
@@ -300,6 +304,79 @@ enum Reference {
         var mix: Float = 0
         for key in 0..<attended { mix.addProduct(scores[key], v[key * stride + i]) }
         out[query * outStride + i] = mix * factor
+      }
+    }
+  }
+
+  /// What integers stand for and how they are made: x = integer · scale.
+  private struct FixedScale {
+    let scale: Float
+    private let factor: Float
+
+    /// By which `largest` becomes `limit`. Where it is so small that its square has no precise number, all count as zeros; what is not
+    /// finite gives the scale NaN.
+    init(_ largest: Float, limit: Float) {
+      scale = largest.isFinite ? largest / limit : .nan
+      factor = !largest.isFinite || largest < 0x1p-50 ? 0 : limit / largest
+    }
+
+    func integer(_ x: Float) -> Int32 { Reference.rounded(x, factor) }
+  }
+
+  /// The length of a vector.
+  private static func length(_ x: UnsafePointer<Float>, _ n: Int) -> Float {
+    var squares = SIMD16<Float>()
+    for i in 0..<n { squares[i % lanes].addProduct(x[i], x[i]) }
+    return sum(squares).squareRoot()
+  }
+
+  /// The whole number nearest to x · factor, rounded once.
+  private static func rounded(_ x: Float, _ factor: Float) -> Int32 {
+    Int32(Int16(truncatingIfNeeded: Int32(bitPattern: rounder.addingProduct(x, factor).bitPattern)))
+  }
+
+  static func fixedPointAttention(
+    _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ stride: Int, _ n: Int,
+    _ attended: Int, _ headSize: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
+  ) {
+    // Everything fits 32 bits: a difference of two scores, which are no larger than the product of two lengths; a sum of values, though rounding
+    // makes each probability up to half a unit larger.
+    let longest: Float = 32000
+    let lengths = (0..<attended).map { length(k + $0 * stride, headSize) }
+    let values = (0..<attended).lazy.flatMap { key in (0..<headSize).lazy.map { v[key * stride + $0].magnitude } }
+    let keyScale = FixedScale(lengths.allSatisfy(\.isFinite) ? lengths.reduce(0, max) : .nan, limit: longest)
+    let valueScale = FixedScale(values.allSatisfy(\.isFinite) ? values.reduce(0, max) : .nan, limit: Float(Int16.max))
+    let exponentScale = keyScale.scale * (scale * 0x1.715476p+0)
+
+    var scores = [Int32](repeating: 0, count: attended)
+    var weights = [Float](repeating: 0, count: attended)
+    for query in 0..<n {
+      let own = FixedScale(length(q + query * stride, headSize), limit: longest)
+      let exponent = own.scale * exponentScale
+      guard exponent.isFinite else {
+        for i in 0..<headSize { out[query * outStride + i] = .nan }
+        continue
+      }
+      for key in 0..<attended {
+        scores[key] = (0..<headSize).reduce(0) { sum, i in
+          sum + own.integer(q[query * stride + i]) * keyScale.integer(k[key * stride + i])
+        }
+      }
+      let largest = scores.reduce(Int32.min, max)
+      var sums = SIMD16<Float>()
+      for key in 0..<attended {
+        let y = Float(scores[key] - largest) * exponent
+        weights[key] = exp2(-126 > y ? -126 : y)
+        sums[key % lanes] += weights[key]
+      }
+      let total = sum(sums)
+      let share = min((65536 - Float(attended)) / total, 32767)
+      let factor = 1 / (share * total) * valueScale.scale
+      for i in 0..<headSize {
+        let mix = (0..<attended).reduce(Int32(0)) { sum, key in
+          sum + rounded(weights[key], share) * valueScale.integer(v[key * stride + i])
+        }
+        out[query * outStride + i] = Float(mix) * factor
       }
     }
   }

@@ -90,7 +90,7 @@ struct BackendSuiteTests {
       { _ = try cuda.makeWorkspace(for: batch, configuration: model.configuration, outputs: 2) },
       { try cuda.embed(batch, embeddings, norm, in: workspace) },
       { try cuda.projectQueryKeyValue(linear, in: workspace) },
-      { try cuda.attend(batch, configuration: model.configuration, in: workspace) },
+      { try cuda.attend(batch, after: linear, configuration: model.configuration, in: workspace) },
       { try cuda.addAttention(linear, norm, in: workspace) },
       { try cuda.addFeedForward(linear, .gelu, linear, norm, in: workspace) },
       { _ = try cuda.head(linear, in: workspace) },

@@ -294,6 +294,36 @@ static int run_f32_attention(size_t kernel, size_t index, const sq_kernel_set *s
   return 1;
 }
 
+static int run_s16_attention(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+  static const size_t counts[] = {1, 2, 5, 16, 23, 24, 25, 63, 64, 65, 130};
+  static const size_t head_sizes[] = {1, 12, 16, 20, 32, 64, 80};
+  // The last ones are not finite, at the end of keys, values or queries.
+  enum { USUAL, TINY, SMALL, LARGE, BEYOND, ZERO, KEY, VALUE, QUERY, FILLS };
+  static const float reaches[FILLS] = {2, 1e-40f, 1e-16f, 1e18f, 1e25f, 0, 1, 1, 1};
+  uint64_t state = seed_of(kernel, index);
+  const size_t n = counts[digit(&index, COUNT(counts))], head_size = head_sizes[digit(&index, COUNT(head_sizes))];
+  // All tokens, then a third of them with padding behind.
+  const size_t attended = digit(&index, 2) ? (n + 2) / 3 : n;
+  const size_t fill = digit(&index, FILLS);
+  if (index) return 0;
+  snprintf(result->text, sizeof result->text, "%zu of %zu tokens, head of %zu, filled in way %zu", attended, n, head_size, fill);
+  const size_t stride = 3 * head_size + 5, out_stride = head_size + 1;
+  float *const q = floats(&state, n * stride, reaches[fill]), *const out = floats(&state, n * out_stride, 1);
+  if (fill == KEY) q[(attended - 1) * stride + 2 * head_size - 1] = __builtin_inff();
+  if (fill == VALUE) q[(attended - 1) * stride + 3 * head_size - 1] = __builtin_nanf("");
+  if (fill == QUERY) q[(n - 1) * stride + head_size - 1] = -__builtin_inff();
+  const size_t room = (sq_s16_attention_scratch(n, head_size) + 63) / 64 * 64;
+  void *const scratch = aligned_alloc(64, room);
+  set->s16_attention(q, q + head_size, q + 2 * head_size, stride, n, attended, head_size, 0.25f, out, out_stride, scratch);
+  // Which bits a NaN has is the processor's business.
+  for (size_t i = 0; i < n * out_stride; i++) if (out[i] != out[i]) out[i] = __builtin_nanf("");
+  put(result, out, n * out_stride * sizeof *out);
+  free(q);
+  free(out);
+  free(scratch);
+  return 1;
+}
+
 static int run_f32_gelu_gradient_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
   static const float reaches[] = {1, 6, 120, 1e-40f};
   uint64_t state = seed_of(kernel, index);

@@ -128,8 +128,8 @@ struct KernelAgreementTests {
     }
   }
 
-  @Test(arguments: sets)
-  func attention(_ name: KernelSet.Name) throws {
+  @Test(arguments: sets, [KernelSet.AttentionArithmetic.float32, .fixedPoint])
+  func attention(_ name: KernelSet.Name, _ arithmetic: KernelSet.AttentionArithmetic) throws {
     let set = try KernelSet(name)
     var random = SplitMix64(seed: 5)
     for count in [1, 2, 5, 16, 23, 24, 25, 63, 64, 65, 130] {
@@ -146,7 +146,8 @@ struct KernelAgreementTests {
             out.withUnsafeMutableBufferPointer {
               set.attention(
                 q: q, k: q + headSize, v: q + 2 * headSize, stride: stride, count: count, attended: attended,
-                headSize: headSize, scale: 1 / Float(headSize).squareRoot(), out: $0.baseAddress!, outStride: headSize + 1,
+                headSize: headSize, scale: 1 / Float(headSize).squareRoot(), in: arithmetic, out: $0.baseAddress!,
+                outStride: headSize + 1,
                 scratch: scratch.assumingMemoryBound(to: Float.self))
             }
           }
@@ -164,6 +165,38 @@ struct KernelAgreementTests {
           "\(tokens) tokens, head of \(headSize), padded or not")
       }
     }
+  }
+
+  /// Fixed point beside float32, within what its roundings can do.
+  @Test(arguments: [(1, 64), (24, 32), (100, 64), (384, 64), (384, 12), (130, 200)])
+  func fixedPointIsClose(count: Int, headSize: Int) throws {
+    let set = try KernelSet.chosen()
+    var random = SplitMix64(seed: 6)
+    // A range as of real heads: exponents differ by tens.
+    let input = random.floats(count * 3 * headSize, in: -3...3)
+    func run(_ arithmetic: KernelSet.AttentionArithmetic) -> [Float] {
+      let scratch = UnsafeMutableRawPointer.allocate(
+        byteCount: KernelSet.attentionScratchCount(count: count, headSize: headSize) * 4, alignment: 64)
+      defer { scratch.deallocate() }
+      return [Float](unsafeUninitializedCapacity: count * headSize) { out, initialized in
+        input.withUnsafeBufferPointer {
+          set.attention(
+            q: $0.baseAddress!, k: $0.baseAddress! + headSize, v: $0.baseAddress! + 2 * headSize, stride: 3 * headSize,
+            count: count, headSize: headSize, scale: 1 / Float(headSize).squareRoot(), in: arithmetic,
+            out: out.baseAddress!, outStride: headSize, scratch: scratch.assumingMemoryBound(to: Float.self))
+        }
+        initialized = count * headSize
+      }
+    }
+    // Half a step of queries and of keys, in each element of a sum; then half a step of each probability.
+    let length = 3 * Float(headSize).squareRoot()
+    let score = length * Float(headSize).squareRoot() / 2 * (2 * length / 32000) / Float(headSize).squareRoot()
+    let probabilities = Float(count) / 2 / 32767
+    let bound = 3 * (4 * score + probabilities) + 0.001
+    let worst = zip(run(.fixedPoint), run(.float32)).map { ($0 - $1).magnitude }.max() ?? .infinity
+    #expect(worst <= bound, "\(count) tokens, head of \(headSize): \(worst), not below \(bound)")
+    // Roundings are not all in one direction: in fact far less.
+    #expect(worst <= 0.003)
   }
 }
 

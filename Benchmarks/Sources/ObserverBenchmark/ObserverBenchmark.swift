@@ -97,7 +97,7 @@ private struct BarePass {
     backend.embed(batch, embeddings, embeddingNorm, in: workspace)
     for layer in layers {
       backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
-      backend.attend(batch, configuration: configuration, in: workspace)
+      backend.attend(batch, after: layer.queryKeyValue, configuration: configuration, in: workspace)
       backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
       backend.addFeedForward(layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
     }

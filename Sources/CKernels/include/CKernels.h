@@ -40,6 +40,9 @@ typedef struct {
 /// k of an int8 product is padded to a multiple of this many.
 #define SQ_S8_DEPTH 64
 
+/// s16_attention attends to at most so many tokens.
+#define SQ_S16_TOKENS 32768
+
 /// Attention takes this many queries at a time.
 #define SQ_QUERY_BLOCK 24
 
@@ -64,6 +67,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens, which attend to the first `attended` of
 ///   them (the rest is padding); `stride` parts two tokens' rows of q, k and v, `out_stride` those of out; `scratch` holds
 ///   sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
+/// s16_attention: the same in fixed point, for models whose linear layers are int8: queries, keys, values and probabilities become 16-bit
+///   integers, whose products are summed exactly. Needs sq_s16_attention_scratch(n, head size) bytes. A row whose query is not finite, and
+///   every row where a key or value is not, is not a number.
 /// f32_gelu_gradient_row: d = d · gelu′(u), then u = gelu(u), exact (erf).
 /// f32_dropout_row: x = 0 where the element's bits are below `threshold`, else x · factor. The row's elements are numbered from `first` on;
 ///   the bits of elements 2i and 2i + 1 are the halves of SplitMix64's word i + 1 from `key`, the lower one first.
@@ -91,6 +97,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
      float scale, float *out, size_t out_stride, float *scratch))                                                  \
+  X(s16_attention, void,                                                                                           \
+    (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
+     float scale, float *out, size_t out_stride, void *scratch))                                                   \
   X(f32_gelu_gradient_row, void, (float *d, float *u, size_t n))                                                   \
   X(f32_dropout_row, void, (float *x, size_t n, uint64_t key, size_t first, uint32_t threshold, float factor))
 
@@ -120,6 +129,28 @@ const char *sq_kernel_name(size_t i);
 static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
   const size_t padded_n = sq_padded(n, SQ_F32_PANEL);
   return padded_n * head_size + SQ_QUERY_BLOCK * padded_n + n * sq_padded(head_size, 16);
+}
+
+/// What s16_attention keeps in its scratch, one after the other, in words of 32 bits.
+typedef struct {
+  size_t keys, values, queries, scores, mixes;
+} sq_s16_attention_layout;
+
+static inline sq_s16_attention_layout sq_s16_attention_layout_of(size_t attended, size_t head_size) {
+  const size_t pairs = (head_size + 1) / 2, padded_head = sq_padded(head_size, 16);
+  return (sq_s16_attention_layout){
+    .keys = sq_padded(attended, 64) * pairs,
+    .values = (attended + 1) / 2 * padded_head,
+    .queries = SQ_QUERY_BLOCK * sq_padded(pairs, 16),
+    .scores = SQ_QUERY_BLOCK * sq_padded(attended, 16),
+    .mixes = SQ_QUERY_BLOCK * padded_head,
+  };
+}
+
+/// How many bytes of scratch s16_attention needs.
+static inline size_t sq_s16_attention_scratch(size_t n, size_t head_size) {
+  const sq_s16_attention_layout layout = sq_s16_attention_layout_of(n, head_size);
+  return (layout.keys + layout.values + layout.queries + layout.scores + layout.mixes) * sizeof(int32_t);
 }
 
 /// The processor's features that kernel sets ask for, with the operating system's support for the registers.
