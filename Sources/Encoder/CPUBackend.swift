@@ -15,6 +15,9 @@ public struct CPUBackend: Backend {
   public let precision: Precision
   /// Who multiplies float32 matrices.
   public let gemm: FloatGEMM
+  /// In which numbers attention computes; `nil`: fixed point after int8 layers, whose results have no more than eight bits' accuracy, float32
+  /// after others.
+  public let attention: KernelSet.AttentionArithmetic?
   private let observer: LinearObserver?
   private let workspaces = CPUWorkspace.Pool()
 
@@ -29,22 +32,25 @@ public struct CPUBackend: Backend {
   /// - Throws: `KernelSetError` where `SPANQA_KERNELS` asks for what is not there.
   public init(
     threads: Int? = nil, kernels: KernelSet? = nil, precision: Precision = .automatic, gemm: FloatGEMM = .packed,
-    observer: LinearObserver? = nil
+    attention: KernelSet.AttentionArithmetic? = nil, observer: LinearObserver? = nil
   ) throws {
     self.kernels = try kernels ?? .chosen()
     self.threads = min(max(1, threads ?? ProcessorCount.usable), Self.mostThreads)
     self.precision = precision
     self.gemm = gemm
+    self.attention = attention
     self.observer = observer
   }
 
   /// The backend as it runs `model`: where layers are int8, an automatic choice takes what has the same bits everywhere.
-  public init(for model: DistilBERT, threads: Int?, precision: Precision, gemm: GEMMChoice) throws {
+  public init(
+    for model: DistilBERT, threads: Int?, precision: Precision, gemm: GEMMChoice, attention: KernelSet.AttentionArithmetic? = nil
+  ) throws {
     let kernels = try KernelSet.chosen()
     let layers = model.layers.flatMap { [$0.query, $0.key, $0.value, $0.attentionOutput, $0.expand, $0.contract] }
     let isInt8 = precision == .int8 || precision == .automatic && layers.contains { $0.weights.quantization != nil }
     try self.init(
-      threads: threads, kernels: kernels, precision: precision, gemm: gemm.resolved(for: kernels, sameBits: isInt8))
+      threads: threads, kernels: kernels, precision: precision, gemm: gemm.resolved(for: kernels, sameBits: isInt8), attention: attention)
   }
 
   // MARK: Preparing
@@ -143,7 +149,7 @@ public struct CPUBackend: Backend {
   ) {
     let (hidden, heads, headSize) = (configuration.hidden, configuration.heads, configuration.headSize)
     let scale = 1 / Float(headSize).squareRoot()
-    let arithmetic = projection.attentionArithmetic
+    let arithmetic = attentionArithmetic(after: projection)
     let tasks = batch.sequenceCount * heads
     // Each thread has its own scratch, so a thread is a task here and takes heads one after the other.
     ThreadPool.shared.shareOut(tasks, threads: batch.tokenCount < 16 ? 1 : threads) { thread, task in
@@ -248,7 +254,7 @@ public struct CPUBackend: Backend {
   }
 
   public func attentionKernel(after projection: CPULinear) -> String {
-    switch projection.attentionArithmetic {
+    switch attentionArithmetic(after: projection) {
     case .float32: described("f32_attention")
     case .fixedPoint: described("s16_attention")
     }
@@ -265,6 +271,14 @@ public struct CPUBackend: Backend {
   public func memoryMap(of workspace: CPUWorkspace) -> [ObservedRegion] { workspace.layout.regions }
 
   // MARK: Parts
+
+  private func attentionArithmetic(after projection: CPULinear) -> KernelSet.AttentionArithmetic {
+    if let attention { return attention }
+    return switch projection.matrix {
+    case .float32: .float32
+    case .int8: .fixedPoint
+    }
+  }
 
   /// hidden = norm(hidden + projection)
   private func addProjection(_ norm: Norm, in workspace: CPUWorkspace) {

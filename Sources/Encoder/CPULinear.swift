@@ -26,15 +26,6 @@ public struct CPULinear: Sendable {
 
   var outputs: Int { bias.count }
 
-  /// How queries, keys and values from this layer attend. What comes out of an int8 layer has eight bits' accuracy, so that sixteen lose nothing, and
-  /// integers are multiplied twice as fast as real numbers are.
-  var attentionArithmetic: KernelSet.AttentionArithmetic {
-    switch matrix {
-    case .float32: .float32
-    case .int8: .fixedPoint
-    }
-  }
-
   /// Packs the layers' weights, whose own memory can then be had back where it is a file's.
   init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM, threads: Int) {
     names = layers.map(\.name)

@@ -26,18 +26,19 @@ public struct Encoder: Sendable {
   /// - Parameters:
   ///   - threads: how many threads compute; `nil`: as many as this process may use.
   ///   - gemm: who multiplies float32 matrices. Where layers are int8, `.automatic` takes what has the same bits everywhere.
+  ///   - attention: in which numbers attention computes; `nil`: fixed point after int8 layers, float32 after others.
   /// - Throws: `BackendError` where `backend`, or `SPANQA_BACKEND`, asks for what cannot run here; `KernelSetError` where
   ///   `SPANQA_KERNELS` does.
   public init(
     _ model: DistilBERT, backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic,
-    gemm: GEMMChoice = .automatic
+    gemm: GEMMChoice = .automatic, attention: KernelSet.AttentionArithmetic? = nil
   ) throws {
     let name = try backend.resolved()
     switch name {
     case .cuda:
       try self.init(model, backend: CUDABackend())
     case .neon, .cpu:
-      let cpu = try CPUBackend(for: model, threads: threads, precision: precision, gemm: gemm)
+      let cpu = try CPUBackend(for: model, threads: threads, precision: precision, gemm: gemm, attention: attention)
       if name == .neon && cpu.name != .neon { throw BackendError.kernels(cpu.kernels.name, backend: name) }
       try self.init(model, backend: cpu)
     }

@@ -117,11 +117,11 @@ extension KernelSet {
   }
 
   /// In which numbers attention computes its products.
-  public enum AttentionArithmetic: Sendable {
+  public enum AttentionArithmetic: String, Sendable, CaseIterable {
     case float32
     /// 16-bit integers, summed exactly: for models whose linear layers are int8. Where more tokens are attended to than the sums have room for
     /// (`SQ_S16_TOKENS`), float32 after all.
-    case fixedPoint
+    case fixedPoint = "fixed-point"
   }
 
   /// Attention of one head over one sequence: out = softmax(q · kᵀ · scale) · v, each `[count, headSize]`, with `stride` floats between

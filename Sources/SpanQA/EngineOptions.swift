@@ -20,6 +20,10 @@ public struct EngineOptions: Sendable {
   /// Who multiplies float32 matrices.
   public var gemm: GEMMChoice
 
+  /// In which numbers attention computes; `nil`: in fixed point where its queries come from an int8 layer, which is faster and differs by less than
+  /// int8 does, else in float32.
+  public var attention: KernelSet.AttentionArithmetic?
+
   /// Whether a graph that the fused encoder does not understand is an error. Otherwise it runs node by node, slowly.
   public var requiresFused: Bool
 
@@ -28,19 +32,20 @@ public struct EngineOptions: Sendable {
 
   public init(
     backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic,
-    gemm: GEMMChoice = .automatic, tokenBudget: Int = 3072, padding: Padding = .none, requiresFused: Bool = false
+    gemm: GEMMChoice = .automatic, attention: KernelSet.AttentionArithmetic? = nil, tokenBudget: Int = 3072, padding: Padding = .none, requiresFused: Bool = false
   ) {
     self.backend = backend
     self.requiresFused = requiresFused
     self.threads = threads
     self.precision = precision
     self.gemm = gemm
+    self.attention = attention
     self.tokenBudget = tokenBudget
     self.padding = padding
   }
 
   /// `model`, prepared as these options say.
   public func encoder(for model: DistilBERT) throws -> Encoder {
-    try Encoder(model, backend: backend, threads: threads, precision: precision, gemm: gemm)
+    try Encoder(model, backend: backend, threads: threads, precision: precision, gemm: gemm, attention: attention)
   }
 }

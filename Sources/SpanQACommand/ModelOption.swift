@@ -31,6 +31,9 @@ struct ModelOption: ParsableArguments {
   @Option(help: "Who multiplies float32 matrices: auto (the faster one, as measured), openblas or packed (our own kernel).")
   var gemm = GEMMChoice.automatic
 
+  @Option(help: "In which numbers attention computes: float32 or fixed-point. Without it: fixed-point after int8 layers, float32 after others.")
+  var attention: KernelSet.AttentionArithmetic?
+
   @Flag(help: "Fail where the graph is not understood, instead of running it node by node, which is slow.")
   var requireFused = false
 
@@ -96,10 +99,12 @@ struct ModelOption: ParsableArguments {
   var engine: EngineOptions { engineOptions(requiresFused: requireFused) }
 
   private func engineOptions(requiresFused: Bool) -> EngineOptions {
-    EngineOptions(backend: backend, threads: threads, precision: precision, gemm: gemm, requiresFused: requiresFused)
+    EngineOptions(
+      backend: backend, threads: threads, precision: precision, gemm: gemm, attention: attention, requiresFused: requiresFused)
   }
 }
 
 extension Precision: ExpressibleByArgument {}
 extension BackendChoice: ExpressibleByArgument {}
 extension GEMMChoice: ExpressibleByArgument {}
+extension KernelSet.AttentionArithmetic: ExpressibleByArgument {}
