@@ -116,7 +116,7 @@ let package = Package(
     .testTarget(
       name: "InspectionTests",
       dependencies: [
-        "Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Lowering", "ONNX", "Export", "RandomModels", "WordPiece",
+        "Inspection", "SpanQA", "SpanQADefaultModel", "Observation", "Encoder", "Kernels", "Lowering", "ONNX", "Export", "RandomModels", "WordPiece",
       ],
       exclude: ["Goldens", "make_hooks.py"]),
     .testTarget(name: "EncoderTests", dependencies: ["Encoder", "Kernels", "AllocationCounter", "SeededRandom"]),
