@@ -17,10 +17,7 @@
 /// The length of the longest query or key as integers. A difference of two of their products stays below 2³¹, though rounding makes them longer.
 #define LONGEST 32000
 
-/// Keys lie in panels of this many tokens, [pairs of elements][PAIR_PANEL] words each.
-#define PAIR_PANEL 64
-
-_Static_assert(PAIR_PANEL % (SQ_PAIR_VECTORS * LANES) == 0, "tiles end where a panel ends");
+_Static_assert(SQ_S16_PANEL % (SQ_PAIR_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
 typedef int16_t v16s __attribute__((vector_size(32)));
 
@@ -39,14 +36,9 @@ INLINE v16 load_left(const float *p, size_t left) {
 
 /// The largest magnitude in `rows` rows; infinite or not a number where something is not finite.
 INLINE float largest_magnitude(const float *x, size_t stride, size_t rows, size_t n) {
-  // Magnitudes are ordered as their bits are, with what is not finite above all others.
   v16i most = splat_i(0);
-  for (size_t row = 0; row < rows; row++)
-    for (size_t i = 0; i < n; i += LANES) most = max16i((v16i)load_left(x + row * stride + i, n - i) & splat_i(INT32_MAX), most);
-  const int32_t bits = largest16i(most);
-  float largest;
-  memcpy(&largest, &bits, sizeof largest);
-  return largest;
+  for (size_t row = 0; row < rows; row++) most = larger_magnitudes(most, x + row * stride, n);
+  return float_of_bits(largest16i(most));
 }
 
 /// The squares of a row in 16 sums.
@@ -71,10 +63,7 @@ INLINE float longest_length(const float *x, size_t stride, size_t rows, size_t n
       for (int j = 0; j < width; j++) sums[j] = sums[j] + sums[j + width];
     most = max16i((v16i)sums[0] & splat_i(INT32_MAX), most);
   }
-  const int32_t bits = largest16i(most);
-  float square;
-  memcpy(&square, &bits, sizeof square);
-  return __builtin_sqrtf(square);
+  return __builtin_sqrtf(float_of_bits(largest16i(most)));
 }
 
 /// What integers stand for and how they are made: x = integer · scale, integer = x · factor.
@@ -96,22 +85,20 @@ INLINE v16i pair_words(const float *row, size_t i, size_t n, v16 factor) {
     const size_t first = i + half * LANES;
     store_halves((char *)words + half * sizeof(v16s), fixed_point(load_left(row + first, first < n ? n - first : 0), factor));
   }
-  v16i x;
-  memcpy(&x, words, sizeof x);
-  return x;
+  return load16i(words);
 }
 
 /// Keys as panels, 16 tokens × 32 elements at a time; tokens that are not there are zero.
 INLINE void pack_key_pairs(const float *k, size_t stride, size_t n, size_t head_size, float factor, int32_t *panels) {
   const size_t pairs = (head_size + 1) / 2;
   for (size_t token = 0; token < sq_padded(n, LANES); token += LANES) {
-    int32_t *const panel = panels + (token - token % PAIR_PANEL) * pairs + token % PAIR_PANEL;
+    int32_t *const panel = panels + (token - token % SQ_S16_PANEL) * pairs + token % SQ_S16_PANEL;
     for (size_t pair = 0; pair < pairs; pair += LANES) {
       v16 x[LANES];
       for (size_t j = 0; j < LANES; j++)
         x[j] = token + j < n ? (v16)pair_words(k + (token + j) * stride, 2 * pair, head_size, splat(factor)) : splat(0);
       transpose16(x);
-      for (size_t j = 0; j < LANES && pair + j < pairs; j++) memcpy(panel + (pair + j) * PAIR_PANEL, x + j, sizeof *x);
+      for (size_t j = 0; j < LANES && pair + j < pairs; j++) store16i(panel + (pair + j) * SQ_S16_PANEL, (v16i)x[j]);
     }
   }
 }
@@ -124,8 +111,7 @@ INLINE void pack_value_pairs(const float *v, size_t stride, size_t n, size_t hea
     for (size_t i = 0; i < head_size; i += LANES) {
       const v16i even = fixed_point(load_left(row + i, head_size - i), splat(factor));
       const v16i odd = token + 1 < n ? fixed_point(load_left(row + stride + i, head_size - i), splat(factor)) : splat_i(0);
-      const v16i pair = (even & splat_i(0xffff)) | odd << 16;
-      memcpy(words + token / 2 * padded_head + i, &pair, sizeof pair);
+      store16i(words + token / 2 * padded_head + i, (even & splat_i(0xffff)) | odd << 16);
     }
   }
 }
@@ -155,7 +141,7 @@ INLINE void s16_tile(const size_t rows, const size_t vectors, const int32_t *a, 
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < vectors; j++) memcpy(c + i * ldc + j * LANES, &sums[i][j], sizeof(v16i));
+    for (size_t j = 0; j < vectors; j++) store16i(c + i * ldc + j * LANES, sums[i][j]);
 }
 
 #define SQ_PAIR_TILES(width, most)                                                                                    \
@@ -181,14 +167,14 @@ SQ_PAIR_TILES(1, 2)
 #undef SQ_PAIR_TILE_2
 #undef SQ_PAIR_TILE_4
 
-/// c = a · b. Panel i of b, PAIR_PANEL columns, starts at b + i · panel_step. `n` is a multiple of 16.
+/// c = a · b. Panel i of b, SQ_S16_PANEL columns, starts at b + i · panel_step. `n` is a multiple of 16.
 INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, const int32_t *b, size_t ldb, size_t panel_step,
                         size_t n, int32_t *c, size_t ldc) {
   for (size_t column = 0, vectors; column < n; column += vectors * LANES) {
     const size_t left = (n - column) / LANES;
     vectors = SQ_PAIR_VECTORS;
     while (vectors > left) vectors /= 2;
-    const int32_t *const panel = b + column / PAIR_PANEL * panel_step + column % PAIR_PANEL;
+    const int32_t *const panel = b + column / SQ_S16_PANEL * panel_step + column % SQ_S16_PANEL;
     const size_t most = PAIR_ROWS(vectors);
     for (size_t row = 0; row < m; row += most) {
       const size_t rows = m - row < most ? m - row : most;
@@ -204,53 +190,40 @@ INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, co
   }
 }
 
-/// 2^((scores − largest) · factor) of `n` vectors, where that is above 2⁻¹²⁶.
-INLINE void weights_each(const int32_t *scores, v16 *x, const size_t n, v16i largest, v16 factor) {
-  EACH(i, n) {
-    v16i score;
-    memcpy(&score, scores + i * LANES, sizeof score);
-    x[i] = max16(splat(-126.0f), __builtin_convertvector(score - largest, v16) * factor);
-  }
-  exp2_each(x, n);
-}
+/// How far 16 scores are from the largest.
+INLINE v16 differences(const int32_t *scores, v16i largest) { return __builtin_convertvector(load16i(scores) - largest, v16); }
 
 /// A row of scores becomes their softmax, in integers of 16 bits, with zeros up to a multiple of 16. `factor` turns a difference of scores into
 /// an exponent of 2. Returns what an integer of 1 stands for.
 INLINE float s16_softmax_row(int32_t *row, size_t n, float factor) {
   const size_t whole = n / LANES * LANES, rest = n - whole, abreast = whole / (SQ_ABREAST * LANES) * (SQ_ABREAST * LANES);
   const v16i is_there = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} < splat_i((int32_t)rest);
-  v16i most = splat_i(INT32_MIN), score;
-  for (size_t i = 0; i < whole; i += LANES) {
-    memcpy(&score, row + i, sizeof score);
-    most = max16i(score, most);
-  }
-  if (rest) {
-    memcpy(&score, row + whole, sizeof score);
-    most = max16i((score & is_there) | (splat_i(INT32_MIN) & ~is_there), most);
-  }
+  v16i most = splat_i(INT32_MIN);
+  for (size_t i = 0; i < whole; i += LANES) most = max16i(load16i(row + i), most);
+  if (rest) most = max16i((load16i(row + whole) & is_there) | (splat_i(INT32_MIN) & ~is_there), most);
   const v16i largest = splat_i(largest16i(most));
 
   v16 sum = splat(0), e[SQ_ABREAST];
   for (size_t i = 0; i < abreast; i += SQ_ABREAST * LANES) {
-    weights_each(row + i, e, SQ_ABREAST, largest, splat(factor));
+    EACH(j, SQ_ABREAST) e[j] = differences(row + i + j * LANES, largest);
+    exponentials_each(e, SQ_ABREAST, splat(factor));
     EACH(j, SQ_ABREAST) {
-      memcpy(row + i + j * LANES, e + j, sizeof *e);
+      store16i(row + i + j * LANES, (v16i)e[j]);
       sum = sum + e[j];
     }
   }
   for (size_t i = abreast; i < n; i += LANES) {
-    weights_each(row + i, e, 1, largest, splat(factor));
+    e[0] = differences(row + i, largest);
+    exponentials_each(e, 1, splat(factor));
     if (i == whole) e[0] = (v16)((v16i)e[0] & is_there);
-    memcpy(row + i, e, sizeof *e);
+    store16i(row + i, (v16i)e[0]);
     sum = sum + e[0];
   }
   // The largest element is 1.
   const float total = sum16(sum), room = MOST_SUM(n) / total, share = room < MOST_PROBABILITY ? room : MOST_PROBABILITY;
   // In place: what is written lies before what is read next.
-  for (size_t i = 0; i < n; i += LANES) {
-    memcpy(e, row + i, sizeof *e);
-    store_halves((char *)row + i * sizeof(int16_t), fixed_point(e[0], splat(share)));
-  }
+  for (size_t i = 0; i < n; i += LANES)
+    store_halves((char *)row + i * sizeof(int16_t), fixed_point((v16)load16i(row + i), splat(share)));
   return 1.0f / (share * total);
 }
 
@@ -263,11 +236,10 @@ void SQ_SYMBOL(s16_attention)(const float *q, const float *k, const float *v, si
   const size_t row_length = sq_padded(attended, LANES), padded_head = sq_padded(head_size, LANES);
 
   const fixed_scale key_scale = fixed_scale_for(longest_length(k, stride, attended, head_size), LONGEST);
-  const fixed_scale value_scale =
-      fixed_scale_for(largest_magnitude(v, stride, attended, head_size), INT16_MAX);
+  const fixed_scale value_scale = fixed_scale_for(largest_magnitude(v, stride, attended, head_size), INT16_MAX);
   pack_key_pairs(k, stride, attended, head_size, key_scale.factor, keys);
   pack_value_pairs(v, stride, attended, head_size, value_scale.factor, values);
-  const float log2_e = 0x1.715476p+0f, exponent = key_scale.scale * (scale * log2_e);
+  const float exponent = key_scale.scale * (scale * LOG2_E);
 
   // A block of queries at a time, so that its scores stay in the cache until they are used.
   for (size_t first = 0; first < n; first += SQ_QUERY_BLOCK) {
@@ -278,24 +250,21 @@ void SQ_SYMBOL(s16_attention)(const float *q, const float *k, const float *v, si
       const fixed_scale own = fixed_scale_for(__builtin_sqrtf(sum16(squares_of(row, head_size))), LONGEST);
       exponents[i] = own.scale * exponent;
       for (size_t pair = 0; pair < pairs; pair += LANES) {
-        const v16i words = pair_words(row, 2 * pair, head_size, splat(own.factor));
-        memcpy(queries + i * queries_stride + pair, &words, sizeof words);
+        store16i(queries + i * queries_stride + pair, pair_words(row, 2 * pair, head_size, splat(own.factor)));
       }
     }
-    s16_product(queries, queries_stride, rows, pairs, keys, PAIR_PANEL, PAIR_PANEL * pairs, row_length, scores, row_length);
+    s16_product(queries, queries_stride, rows, pairs, keys, SQ_S16_PANEL, SQ_S16_PANEL * pairs, row_length, scores, row_length);
     float factors[SQ_QUERY_BLOCK];
     for (size_t i = 0; i < rows; i++) {
       const int is_finite = exponents[i] - exponents[i] == 0;
       const float unit = s16_softmax_row(scores + i * row_length, attended, is_finite ? exponents[i] : 0);
       factors[i] = is_finite ? unit * value_scale.scale : __builtin_nanf("");
     }
-    s16_product(scores, row_length, rows, (attended + 1) / 2, values, padded_head, PAIR_PANEL, padded_head, mixes, padded_head);
+    s16_product(scores, row_length, rows, (attended + 1) / 2, values, padded_head, SQ_S16_PANEL, padded_head, mixes, padded_head);
     for (size_t i = 0; i < rows; i++) {
       float *const row = out + (first + i) * out_stride;
       for (size_t j = 0; j < head_size; j += LANES) {
-        v16i mix;
-        memcpy(&mix, mixes + i * padded_head + j, sizeof mix);
-        const v16 y = __builtin_convertvector(mix, v16) * splat(factors[i]);
+        const v16 y = __builtin_convertvector(load16i(mixes + i * padded_head + j), v16) * splat(factors[i]);
         if (head_size - j >= LANES) store16(row + j, y);
         else store_part(row + j, head_size - j, y);
       }

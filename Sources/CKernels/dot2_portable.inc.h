@@ -3,11 +3,7 @@
 typedef v16i pairs_t;
 typedef struct { int32_t even, odd; } pair_t;
 
-INLINE pairs_t load_pairs(const int32_t *p) {
-  pairs_t w;
-  memcpy(&w, p, sizeof w);
-  return w;
-}
+INLINE pairs_t load_pairs(const int32_t *p) { return load16i(p); }
 
 INLINE pair_t splat_pair(const int32_t *p) { return (pair_t){(int16_t)*p, *p >> 16}; }
 

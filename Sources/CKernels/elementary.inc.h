@@ -23,6 +23,15 @@ INLINE void exp2_each(v16 *y, const size_t n) {
   EACH(i, n) y[i] = (v16)((v16i)p[i] + ((v16i)shifted[i] << 23));
 }
 
+#define LOG2_E 0x1.715476p+0f
+
+/// x = 2^(x · factor), where that is above 2⁻¹²⁶: in a softmax, whose largest element is 1, smaller ones vanish. What is not a number stays
+/// none.
+INLINE void exponentials_each(v16 *x, const size_t n, v16 factor) {
+  EACH(i, n) x[i] = max16(splat(-126.0f), x[i] * factor);
+  exp2_each(x, n);
+}
+
 INLINE v16 exp2_16(v16 y) {
   exp2_each(&y, 1);
   return y;
@@ -83,8 +92,8 @@ INLINE void gelu_and_slope16(v16 x, v16 *value, v16 *slope) {
   const v16 t = min16((v16)((v16i)x & splat_i(INT32_MAX)), splat(8.0f));
   const v16 below = normal_tail16(t);
   const v16 distribution = select16(x < splat(0), below, splat(1.0f) - below);
-  // −log₂ e / 2; 1 / √(2π)
-  const v16 density = exp2_16(t * t * splat(-0x1.715476p-1f)) * splat(0x1.988454p-2f);
+  // 1 / √(2π)
+  const v16 density = exp2_16(t * t * splat(-LOG2_E / 2)) * splat(0x1.988454p-2f);
   *value = gelu16(x);
   *slope = fma16(x, density, distribution);
 }

@@ -16,9 +16,7 @@ INLINE void finish_rows(const int32_t *sums, size_t stride, const size_t n, cons
                         size_t ldc) {
   v16 y[n];
   EACH(i, n) {
-    v16i sum;
-    memcpy(&sum, sums + i * stride, sizeof sum);
-    sum = sum - by.offset;
+    v16i sum = load16i(sums + i * stride) - by.offset;
     if (has_zero_points) sum = sum - by.zero_point * row_sums[i];
     y[i] = fma16(__builtin_convertvector(sum, v16), by.scale * splat(row_scales[i]), by.bias);
   }

@@ -60,40 +60,32 @@ void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const flo
   }
 }
 
-/// x = 2^((x − largest) · factor), of `n` vectors, where that is above 2⁻¹²⁶: smaller ones vanish beside the row's largest, which is 1. What
-/// is not a number stays none.
-INLINE void softmax_each(v16 *x, const size_t n, v16 largest, v16 factor) {
-  EACH(i, n) x[i] = max16(splat(-126.0f), (x[i] - largest) * factor);
-  exp2_each(x, n);
-}
-
 float SQ_SYMBOL(f32_softmax_row)(float *row, size_t n, float scale) {
   const size_t whole = n / LANES * LANES, rest = n - whole, abreast = whole / (SQ_ABREAST * LANES) * (SQ_ABREAST * LANES);
   v16 most = splat(-__builtin_inff());
   for (size_t i = 0; i < whole; i += LANES) most = max16(load16(row + i), most);
   if (rest) most = max16(load_part(row + whole, rest, -__builtin_inff()), most);
-  const float log2_e = 0x1.715476p+0f;
-  const v16 largest = splat(largest16(most)), factor = splat(scale * log2_e);
+  const v16 largest = splat(largest16(most)), factor = splat(scale * LOG2_E);
 
   v16 sum = splat(0), e[SQ_ABREAST];
   for (size_t i = 0; i < abreast; i += SQ_ABREAST * LANES) {
-    EACH(j, SQ_ABREAST) e[j] = load16(row + i + j * LANES);
-    softmax_each(e, SQ_ABREAST, largest, factor);
+    EACH(j, SQ_ABREAST) e[j] = load16(row + i + j * LANES) - largest;
+    exponentials_each(e, SQ_ABREAST, factor);
     EACH(j, SQ_ABREAST) {
       store16(row + i + j * LANES, e[j]);
       sum = sum + e[j];
     }
   }
   for (size_t i = abreast; i < whole; i += LANES) {
-    e[0] = load16(row + i);
-    softmax_each(e, 1, largest, factor);
+    e[0] = load16(row + i) - largest;
+    exponentials_each(e, 1, factor);
     store16(row + i, e[0]);
     sum = sum + e[0];
   }
   if (rest) {
     // Lanes beyond the row hold −∞: what they add is lost beside 1.
-    e[0] = load_part(row + whole, rest, -__builtin_inff());
-    softmax_each(e, 1, largest, factor);
+    e[0] = load_part(row + whole, rest, -__builtin_inff()) - largest;
+    exponentials_each(e, 1, factor);
     store_part(row + whole, rest, e[0]);
     sum = sum + e[0];
   }
@@ -130,14 +122,9 @@ INLINE int32_t sum16i(v16i x) {
 
 int SQ_SYMBOL(f32u8_quantize_row)(const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum) {
   const size_t whole = n / LANES * LANES, rest = n - whole;
-  // Magnitudes are ordered as their bits are, with what is not finite above all others.
-  v16i most = splat_i(0);
-  for (size_t i = 0; i < whole; i += LANES) most = max16i((v16i)load16(x + i) & splat_i(INT32_MAX), most);
-  if (rest) most = max16i((v16i)load_part(x + whole, rest, 0) & splat_i(INT32_MAX), most);
-  const int32_t bits = largest16i(most);
-  if (bits >= 0x7f800000) return 0;
-  float largest;
-  memcpy(&largest, &bits, sizeof largest);
+  const int32_t bits = largest16i(larger_magnitudes(splat_i(0), x, n));
+  if (bits >= INFINITY_BITS) return 0;
+  const float largest = float_of_bits(bits);
   *scale = largest / 127.0f;
   // A row of subnormals has no reciprocal in range; it counts as zeros.
   const v16 factor = splat(*scale < 0x1p-126f ? 0 : 127.0f / largest);

@@ -33,6 +33,14 @@ INLINE v16 load16(const float *p) {
 
 INLINE void store16(float *p, v16 x) { memcpy(p, &x, sizeof x); }
 
+INLINE v16i load16i(const int32_t *p) {
+  v16i x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+
+INLINE void store16i(int32_t *p, v16i x) { memcpy(p, &x, sizeof x); }
+
 /// The first `n` < 16 floats at `p`; the other lanes hold `fill`. Nothing beyond them is touched.
 INLINE v16 load_part(const float *p, size_t n, float fill) {
 #ifdef SQ_MASKED_MOVES
@@ -66,27 +74,37 @@ INLINE void transpose16(v16 *x) {
   }
 }
 
-/// Sum of the lanes, in halves: lane i and lane i + 8, then i + 4, i + 2, i + 1.
-INLINE float sum16(v16 x) {
-  float lane[LANES];
-  memcpy(lane, &x, sizeof x);
-  for (int width = 8; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lane[i] = lane[i] + lane[i + width];
-  return lane[0];
+/// One number of all lanes, in halves: of lane i and lane i + 8, then i + 4, i + 2, i + 1.
+#define SQ_OF_LANES(name, element, vector, combined)                                                       \
+  INLINE element name(vector x) {                                                                          \
+    element lane[LANES];                                                                                   \
+    memcpy(lane, &x, sizeof x);                                                                            \
+    for (int width = LANES / 2; width > 0; width /= 2)                                                     \
+      for (int i = 0; i < width; i++) lane[i] = combined(lane[i], lane[i + width]);                        \
+    return lane[0];                                                                                        \
+  }
+#define SQ_SUM(a, b) ((a) + (b))
+#define SQ_LARGER(a, b) ((a) > (b) ? (a) : (b))
+SQ_OF_LANES(sum16, float, v16, SQ_SUM)
+SQ_OF_LANES(largest16, float, v16, SQ_LARGER)
+SQ_OF_LANES(largest16i, int32_t, v16i, SQ_LARGER)
+#undef SQ_OF_LANES
+#undef SQ_SUM
+#undef SQ_LARGER
+
+/// The bits of the magnitudes of `n` floats that are larger than `most`, lane by lane. Magnitudes are ordered as their bits are, with what is
+/// not finite above all others (INFINITY_BITS and more).
+INLINE v16i larger_magnitudes(v16i most, const float *x, size_t n) {
+  const size_t whole = n / LANES * LANES, rest = n - whole;
+  for (size_t i = 0; i < whole; i += LANES) most = max16i((v16i)load16(x + i) & splat_i(INT32_MAX), most);
+  if (rest) most = max16i((v16i)load_part(x + whole, rest, 0) & splat_i(INT32_MAX), most);
+  return most;
 }
 
-INLINE int32_t largest16i(v16i x) {
-  int32_t lane[LANES];
-  memcpy(lane, &x, sizeof x);
-  for (int width = 8; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
-  return lane[0];
-}
+#define INFINITY_BITS 0x7f800000
 
-INLINE float largest16(v16 x) {
-  float lane[LANES];
-  memcpy(lane, &x, sizeof x);
-  for (int width = 8; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
-  return lane[0];
+INLINE float float_of_bits(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
 }

@@ -42,7 +42,7 @@ public struct Int8Operands: Sendable {
       case .input, .inputScale, .weight, .weightScale: true
       case .inputZeroPoint: matrix.activation != .dynamic
       case .inputFactors: matrix.inputFactors != nil
-      case .weightZeroPoint: matrix.zeroPoints(of: columns) != nil
+      case .weightZeroPoint: matrix.hasZeroPoints
       }
     }
   }

@@ -3,12 +3,12 @@ extension Encoder {
   /// All of them, in the order of a pass: the values in float32 and, where linear layers compute in int8, behind each of their results
   /// what they multiply.
   public var tensorNames: [String] {
-    let logits = hasHead ? ["logits"] : []
-    let parts = [
-      "attention.query", "attention.key", "attention.value", "attention.probabilities", "attention.context", "attention.output",
-      "attention.residual", "attention.norm", "feed_forward.expanded", "feed_forward.middle", "feed_forward.output",
-      "feed_forward.residual", "output",
-    ]
+    let logits = hasHead ? [LinearResult.head] : []
+    let attention = [LinearResult.query, .key, .value].map(\.rawValue) + ["attention.probabilities", "attention.context"]
+    let feedForward = [LinearResult.expanded.rawValue, "feed_forward.middle", LinearResult.contracted.rawValue]
+    let parts =
+      attention + [LinearResult.attentionOutput.rawValue, "attention.residual", "attention.norm"] + feedForward
+      + ["feed_forward.residual", "output"]
     let layers = (0..<configuration.layers).flatMap { layer in (parts + logits).map { "layer.\(layer).\($0)" } }
     let values = ["embeddings"] + logits.map { "embeddings.\($0)" } + layers + logits
     return values.flatMap { name in [name] + (pass.int8Parts[name] ?? []).map { $0.name(ofResult: name) } }

@@ -235,6 +235,9 @@ extension PackedInt8Matrix {
   /// The scales of some columns.
   public func scales(of columns: Range<Int>) -> [Float] { columns.map { scales.pointer[$0] } }
 
+  /// Whether weights have zero points.
+  public var hasZeroPoints: Bool { zeroPoints != nil }
+
   /// The zero points of some columns; `nil` where the matrix has none.
   public func zeroPoints(of columns: Range<Int>) -> [Int32]? { zeroPoints.map { points in columns.map { points.pointer[$0] } } }
 

@@ -87,6 +87,14 @@ enum Reference {
     return Float(bitPattern: p.bitPattern &+ shifted.bitPattern << 23)
   }
 
+  private static let log2E: Float = 0x1.715476p+0
+
+  /// 2^(x · factor), where that is above 2⁻¹²⁶.
+  private static func exponential(_ x: Float, _ factor: Float) -> Float {
+    let y = x * factor
+    return exp2(-126 > y ? -126 : y)
+  }
+
   /// Φ(−t) = 2^−P(t) for 0 ≤ t ≤ 8, with Φ the normal distribution function. Φ(−8) is below 10⁻¹⁵.
   static func normalTail(_ t: Float) -> Float {
     var p: Float = 0x1.a5d72ap-22
@@ -117,7 +125,7 @@ enum Reference {
   static func geluSlope(_ x: Float) -> Float {
     let t = x.magnitude < 8 ? x.magnitude : 8
     let below = normalTail(t)
-    let density = exp2(t * t * -0x1.715476p-1) * 0x1.988454p-2
+    let density = exp2(t * t * (-log2E / 2)) * 0x1.988454p-2
     return (x < 0 ? below : 1 - below).addingProduct(x, density)
   }
 
@@ -168,12 +176,11 @@ enum Reference {
 
   /// row = exp((row − largest) · scale), as a power of two; returns the sum.
   static func softmax(_ row: UnsafeMutablePointer<Float>, _ n: Int, _ scale: Float) -> Float {
-    let factor = scale * 0x1.715476p+0
+    let factor = scale * log2E
     let largest = UnsafeBufferPointer(start: row, count: n).reduce(-Float.infinity) { $1 > $0 ? $1 : $0 }
     var sums = SIMD16<Float>()
     for i in 0..<n {
-      let y = (row[i] - largest) * factor
-      row[i] = exp2(-126 > y ? -126 : y)
+      row[i] = exponential(row[i] - largest, factor)
       sums[i % lanes] += row[i]
     }
     return sum(sums)
@@ -346,7 +353,7 @@ enum Reference {
     let values = (0..<attended).lazy.flatMap { key in (0..<headSize).lazy.map { v[key * stride + $0].magnitude } }
     let keyScale = FixedScale(lengths.allSatisfy(\.isFinite) ? lengths.reduce(0, max) : .nan, limit: longest)
     let valueScale = FixedScale(values.allSatisfy(\.isFinite) ? values.reduce(0, max) : .nan, limit: Float(Int16.max))
-    let exponentScale = keyScale.scale * (scale * 0x1.715476p+0)
+    let exponentScale = keyScale.scale * (scale * log2E)
 
     var scores = [Int32](repeating: 0, count: attended)
     var weights = [Float](repeating: 0, count: attended)
@@ -365,8 +372,7 @@ enum Reference {
       let largest = scores.reduce(Int32.min, max)
       var sums = SIMD16<Float>()
       for key in 0..<attended {
-        let y = Float(scores[key] - largest) * exponent
-        weights[key] = exp2(-126 > y ? -126 : y)
+        weights[key] = exponential(Float(scores[key] - largest), exponent)
         sums[key % lanes] += weights[key]
       }
       let total = sum(sums)

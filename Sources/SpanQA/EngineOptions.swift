@@ -32,7 +32,8 @@ public struct EngineOptions: Sendable {
 
   public init(
     backend: BackendChoice = .automatic, threads: Int? = nil, precision: Precision = .automatic,
-    gemm: GEMMChoice = .automatic, attention: KernelSet.AttentionArithmetic? = nil, tokenBudget: Int = 3072, padding: Padding = .none, requiresFused: Bool = false
+    gemm: GEMMChoice = .automatic, attention: KernelSet.AttentionArithmetic? = nil, tokenBudget: Int = 3072,
+    padding: Padding = .none, requiresFused: Bool = false
   ) {
     self.backend = backend
     self.requiresFused = requiresFused

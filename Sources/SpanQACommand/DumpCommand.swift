@@ -13,8 +13,8 @@ struct DumpCommand: ParsableCommand {
     discussion: """
       --tensors chooses by name: * stands for any characters, commas separate patterns, as in \
       'embeddings,layer.*.attention.probabilities'. docs/inside.md lists the names and shapes; --list prints the names. A graph that \
-      runs node by node has the names of its own values. What products in int8 multiply is called *.int8.*. The file holds input_ids too; numpy.load reads \
-      an .npz, the safetensors library a .safetensors.
+      runs node by node has the names of its own values. What products in int8 multiply is called *.int8.*. The file holds \
+      input_ids too; numpy.load reads an .npz, the safetensors library a .safetensors.
       """)
 
   @OptionGroup var input: InspectionInput

@@ -43,6 +43,9 @@ typedef struct {
 /// s16_attention attends to at most so many tokens.
 #define SQ_S16_TOKENS 32768
 
+/// s16_attention keeps its keys in panels of this many tokens, [pairs of elements][SQ_S16_PANEL] words each.
+#define SQ_S16_PANEL 64
+
 /// Attention takes this many queries at a time.
 #define SQ_QUERY_BLOCK 24
 
@@ -139,7 +142,7 @@ typedef struct {
 static inline sq_s16_attention_layout sq_s16_attention_layout_of(size_t attended, size_t head_size) {
   const size_t pairs = (head_size + 1) / 2, padded_head = sq_padded(head_size, 16);
   return (sq_s16_attention_layout){
-    .keys = sq_padded(attended, 64) * pairs,
+    .keys = sq_padded(attended, SQ_S16_PANEL) * pairs,
     .values = (attended + 1) / 2 * padded_head,
     .queries = SQ_QUERY_BLOCK * sq_padded(pairs, 16),
     .scores = SQ_QUERY_BLOCK * sq_padded(attended, 16),

@@ -16,7 +16,7 @@ enum GELURecognition: Pass {
         switch (onnx.domain, onnx.operatorType) {
         case ("", "Gelu"): found = try single(node, onnx)
         case ("com.microsoft", "Gelu"): found = node.input(0).map { ($0, GELUForm(activation: .gelu), "Gelu") }
-        case ("", "Mul"), ("", "Div"): 
+        case ("", "Mul"), ("", "Div"):
           if let plain = try decomposed(output, matcher) {
             found = (plain.0, GELUForm(activation: plain.1), plain.2)
           } else {
