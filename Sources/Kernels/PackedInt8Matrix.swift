@@ -176,11 +176,7 @@ public struct PackedInt8Matrix: Sendable {
     // Some thousands of elements take a microsecond.
     let share = max(1, 16_384 / k)
     ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
-      forEachRow(task * share..<min(rows, (task + 1) * share), of: input) { row, values in
-        kernels.quantize(
-          values, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * quantized.stride,
-          scale: quantized.scales + row, sum: quantized.sums + row)
-      }
+      quantize(task * share..<min(rows, (task + 1) * share), of: input, to: quantized, kernels: kernels)
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
     let rowBlock = min(rows, max(96, 393_216 / paddedK / 96 * 96))
@@ -198,18 +194,20 @@ public struct PackedInt8Matrix: Sendable {
 }
 
 extension PackedInt8Matrix {
-  /// Calls `body` with each row of `input`, times the factors where there are any.
-  private func forEachRow(_ rows: Range<Int>, of input: UnsafePointer<Float>, _ body: (Int, UnsafePointer<Float>) -> Void) {
-    guard let inputFactors else {
-      for row in rows { body(row, input + row * k) }
-      return
+  /// Quantises rows of `input`, times the factors where there are any.
+  private func quantize(_ rows: Range<Int>, of input: UnsafePointer<Float>, to target: QuantizedRows, kernels: KernelSet) {
+    func quantize(_ values: UnsafePointer<Float>, _ rows: Range<Int>) {
+      kernels.quantize(
+        values, rows: rows.count, count: k, paddedCount: paddedK, as: activation, to: target, from: rows.lowerBound)
     }
+    guard let inputFactors else { return quantize(input + rows.lowerBound * k, rows) }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: k) { product in
+      guard let base = product.baseAddress else { return }
       inputFactors.withUnsafeBufferPointer { factors in
         for row in rows {
           let values = input + row * k
           for i in 0..<k { product[i] = values[i] * factors[i] }
-          if let base = product.baseAddress { body(row, UnsafePointer(base)) }
+          quantize(base, row..<row + 1)
         }
       }
     }
@@ -244,20 +242,16 @@ extension PackedInt8Matrix {
   /// Rows of an input `[rows, k]` as `multiply` quantises them: the bytes that the kernel reads, `[rows, k]`, and the scale of each row.
   public func quantized(_ input: [Float], kernels: KernelSet) -> (bytes: [UInt8], scales: [Float]) {
     let rows = input.count / k
-    var bytes = [UInt8](repeating: 0, count: rows * k)
-    var scales = [Float](repeating: 0, count: rows)
-    withUnsafeTemporaryAllocation(byteCount: paddedK, alignment: 64) { room in
-      let row = room.bindMemory(to: UInt8.self)
+    let size = Self.quantizedFloatCount(rows: rows, k: k) * MemoryLayout<Float>.stride
+    return withUnsafeTemporaryAllocation(byteCount: size, alignment: 64) { room in
+      guard let base = room.bindMemory(to: Float.self).baseAddress else { return ([], []) }
+      let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: base)
       input.withUnsafeBufferPointer { input in
-        guard let input = input.baseAddress, let u = row.baseAddress else { return }
-        forEachRow(0..<rows, of: input) { index, values in
-          var sum: Int32 = 0
-          kernels.quantize(values, count: k, paddedCount: paddedK, as: activation, u: u, scale: &scales[index], sum: &sum)
-          for place in 0..<k { bytes[index * k + place] = u[place] }
-        }
+        if let input = input.baseAddress { quantize(0..<rows, of: input, to: quantized, kernels: kernels) }
       }
+      let bytes = (0..<rows).flatMap { row in (0..<k).map { quantized.bytes[row * quantized.stride + $0] } }
+      return (bytes, Array(UnsafeBufferPointer(start: quantized.scales, count: rows)))
     }
-    return (bytes, scales)
   }
 }
 

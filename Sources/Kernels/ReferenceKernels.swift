@@ -30,9 +30,9 @@ extension sq_kernel_set {
       guard let a, let panels, let c else { return }
       Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
     }
-    set.f32u8_quantize_row = { x, n, paddedCount, u, scale, sum in
-      guard let x, let u, let scale, let sum else { return 0 }
-      return Reference.quantize(x, n, paddedCount, u, scale, sum) ? 1 : 0
+    set.f32u8_quantize_rows = { x, rows, n, paddedCount, u, stride, scales, sums in
+      guard let x, let u, let scales, let sums else { return }
+      for row in 0..<rows { Reference.quantize(x + row * n, n, paddedCount, u + row * stride, scales + row, sums + row) }
     }
     set.f32u8_quantize_fixed_row = { x, n, paddedCount, scale, zeroPoint, low, high, shift, u, sum in
       guard let x, let u, let sum else { return 0 }
@@ -153,22 +153,34 @@ enum Reference {
     return two.x + two.y
   }
 
+  /// Sums over a row: of every 64th element one, added in halves.
+  private struct RowSums {
+    private var sums = [SIMD16<Float>](repeating: SIMD16(), count: 4)
+
+    subscript(element: Int) -> Float {
+      get { sums[element / lanes % sums.count][element % lanes] }
+      set { sums[element / lanes % sums.count][element % lanes] = newValue }
+    }
+
+    var total: Float { sum((sums[0] + sums[1]) + (sums[2] + sums[3])) }
+  }
+
   static func residualNorm(
     _ residual: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
     _ scale: UnsafePointer<Float>, _ shift: UnsafePointer<Float>, _ epsilon: Float, _ n: Int
   ) {
-    var sums = SIMD16<Float>()
+    var sums = RowSums()
     for i in 0..<n {
       residual[i] += bias.map { x[i] + $0[i] } ?? x[i]
-      sums[i % lanes] += residual[i]
+      sums[i] += residual[i]
     }
-    let mean = sum(sums) / Float(n)
-    var squares = SIMD16<Float>()
+    let mean = sums.total / Float(n)
+    var squares = RowSums()
     for i in 0..<n {
       let d = residual[i] - mean
-      squares[i % lanes].addProduct(d, d)
+      squares[i].addProduct(d, d)
     }
-    let factor = 1 / (sum(squares) / Float(n) + epsilon).squareRoot()
+    let factor = 1 / (squares.total / Float(n) + epsilon).squareRoot()
     for i in 0..<n {
       residual[i] = shift[i].addingProduct((residual[i] - mean) * factor, scale[i])
     }
@@ -214,9 +226,13 @@ enum Reference {
   static func quantize(
     _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ u: UnsafeMutablePointer<UInt8>,
     _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
-  ) -> Bool {
+  ) {
     let row = UnsafeBufferPointer(start: x, count: n)
-    guard row.allSatisfy(\.isFinite) else { return false }
+    guard row.allSatisfy(\.isFinite) else {
+      u.update(repeating: 0, count: paddedCount)
+      (scale.pointee, sum.pointee) = (.nan, 0)
+      return
+    }
     let largest = row.reduce(0) { max($0, $1.magnitude) }
     scale.pointee = largest / 127
     // A row of subnormals has no reciprocal in range; it counts as zeros.
@@ -228,7 +244,6 @@ enum Reference {
       u[i] = UInt8(q + 128)
     }
     for i in n..<paddedCount { u[i] = 128 }
-    return true
   }
 
   /// u = round(x / scale) + zeroPoint within `range`, plus `shift`.
