@@ -23,7 +23,7 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
     end = k - depth < F32_FETCH_DEPTHS ? k : depth + F32_FETCH_DEPTHS;
     // Unrolled, the compiler loads several depths' elements at once and runs out of registers.
 #pragma clang loop unroll(disable)
-    for (; depth < end; depth++, b += ldb) {
+    [[clang::code_align(64)]] for (; depth < end; depth++, b += ldb) {
       v16 y[SQ_TILE_VECTORS];
 #pragma unroll
       for (size_t j = 0; j < vectors; j++) y[j] = load16(b + j * LANES);
