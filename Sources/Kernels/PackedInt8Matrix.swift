@@ -173,13 +173,29 @@ public struct PackedInt8Matrix: Sendable {
   ) {
     let threads = ThreadPool.worthwhile(threads, products: rows * k * n / 4)
     let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: room)
+    let share = (rows + threads - 1) / threads
+    if threads == 1 || share >= leastRows {
+      // A thread multiplies the rows that it has quantised: they are in its caches. As many tasks as threads, or a multiple.
+      let most = threads == 1 ? 384 : 192
+      let block = Self.blockRows(rows, blocks: threads * ((share + most - 1) / most))
+      let blocks = (rows + block - 1) / block
+      ThreadPool.shared.run(tasks: blocks, threads: threads) { task in
+        let part = task * block..<min(rows, (task + 1) * block)
+        quantize(part, of: input, to: quantized, kernels: kernels)
+        kernels.multiply(
+          rows: part, a: quantized, b: self, columns: 0..<n, next: task + threads < blocks ? 0 : nil, bias: bias, epilogue: epilogue,
+          c: result, ldc: n)
+      }
+      return
+    }
     // Some thousands of elements take a microsecond.
-    let share = max(1, 16_384 / k)
-    ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
-      quantize(task * share..<min(rows, (task + 1) * share), of: input, to: quantized, kernels: kernels)
+    let quantizedAtOnce = max(1, 16_384 / k)
+    ThreadPool.shared.run(tasks: (rows + quantizedAtOnce - 1) / quantizedAtOnce, threads: threads) { task in
+      quantize(task * quantizedAtOnce..<min(rows, (task + 1) * quantizedAtOnce), of: input, to: quantized, kernels: kernels)
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
-    let rowBlock = min(rows, max(96, 393_216 / paddedK / 96 * 96))
+    let most = max(96, 393_216 / paddedK)
+    let rowBlock = Self.blockRows(rows, blocks: (rows + most - 1) / most)
     let columnBlock = Self.panelWidth * 2
     let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
     ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
@@ -190,6 +206,15 @@ public struct PackedInt8Matrix: Sendable {
         rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n), next: next,
         bias: bias, epilogue: epilogue, c: result, ldc: n)
     }
+  }
+
+  /// With fewer rows a thread, columns are shared out: all threads together read the weights once then, not each. That matters less where the
+  /// weights stay in a second-level cache.
+  private var leastRows: Int { panels.count <= 1 << 20 ? 64 : 128 }
+
+  /// The rows of a block, all blocks but the last of one size, in whole tiles of 4 and of 6 rows.
+  private static func blockRows(_ rows: Int, blocks: Int) -> Int {
+    max(1, ((rows + blocks - 1) / blocks + 11) / 12 * 12)
   }
 }
 
