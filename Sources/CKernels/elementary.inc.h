@@ -38,32 +38,55 @@ INLINE v16 exp2_16(v16 y) {
 /// Where x · Φ(x) is max(x, 0) to the precision of a float.
 #define GELU_END 5.5f
 
-/// Of eight parts of 0…GELU_END: a point of each, and a polynomial in the distance from it, lowest power first. The parts end at 0.5, 0.75, 1, 1.5,
-/// 2, 3, 4 and GELU_END, as the exponent and first bit of a float tell.
-static const _Alignas(64) float gelu_parts[8][LANES] = {
-  {0, 0.625f, 0.875f, 1.25f, 1.75f, 2.5f, 3.5f, 5.5f},
-  {0, 0x1.547624p-3f, 0x1.55e3e6p-3f, 0x1.0e76a2p-3f, 0x1.1f24ep-4f, 0x1.fcb20ep-7f, 0x1.aae0f8p-11f, 0},
-  {0.5f, 0x1.f2c4f2p-5f, -0x1.8329dcp-5f, -0x1.f66cp-4f, -0x1.c65a8cp-4f, -0x1.341bcep-5f, -0x1.71d458p-9f, -0x1.1ba4d2p-18f},
-  {-0x1.988372p-2f, -0x1.0e6796p-2f, -0x1.57e0a6p-3f, -0x1.474ecp-5f, 0x1.777ab4p-5f, 0x1.3123eep-5f, 0x1.251494p-8f, -0x1.37b88p-16f},
-  {-0x1.1acd72p-14f, 0x1.f95d78p-4f, 0x1.06cdep-3f, 0x1.7bea8p-4f, 0x1.829ce6p-6f, -0x1.0d54fep-6f, -0x1.13a0c4p-8f, -0x1.2ead38p-15f},
-  {0x1.124ac4p-4f, 0x1.3db8dp-6f, -0x1.1f2eb8p-7f, -0x1.1845c8p-5f, -0x1.daae7cp-6f, -0x1.104ffp-11f, 0x1.46783p-9f, -0x1.b8a67ep-19f},
-  {-0x1.82342ap-10f, -0x1.8293b6p-6f, -0x1.496ae4p-6f, -0x1.98cddp-8f, 0x1.fc91dep-8f, 0x1.1b1c3ap-8f, -0x1.a3a3d4p-11f, 0x1.99473ap-16f},
-  {-0x1.0b2f3p-7f, -0x1.e9086ap-13f, 0x1.29aa44p-8f, 0x1.b14442p-8f, 0x1.0d5e28p-9f, -0x1.e434ccp-10f, 0x1.3d6392p-16f, 0x1.64ae7ap-16f},
+/// Of sixteen parts of 0…GELU_END: a point of each, and a polynomial in the distance from it, lowest power first. The first part ends at 0.375, the
+/// last begins at 4; between them, exponent and first two bits of a float tell.
+static const _Alignas(64) float gelu_parts[7][LANES] = {
+  {
+    0, 0.40625f, 0.46875f, 0.5625f, 0.6875f, 0.8125f, 0.9375f, 1.125f, 1.375f, 1.625f, 1.875f, 2.25f, 2.75f, 3.25f, 3.75f, 5.5f
+  },
+  {
+    0, 0x1.1cc6cap-3f, 0x1.32d6d6p-3f, 0x1.4a7eap-3f, 0x1.5a3458p-3f, 0x1.5a883p-3f, 0x1.4e8fb6p-3f, 0x1.2c32d6p-3f,
+    0x1.dc462ep-4f, 0x1.5aa72ap-4f, 0x1.d2e35cp-5f, 0x1.c2a48ap-6f, 0x1.0c8316p-7f, 0x1.eb9b3cp-10f, 0x1.5bac1p-12f, 0
+  },
+  {
+    0.5f, 0x1.8b5bccp-3f, 0x1.3773e6p-3f, 0x1.866c9ep-4f, 0x1.e0b2f8p-6f, -0x1.95b268p-6f, -0x1.116ed2p-4f, -0x1.baa428p-4f,
+    -0x1.0752eep-3f, -0x1.efcb36p-4f, -0x1.93c66ep-4f, -0x1.e4e1e2p-5f, -0x1.68e60ap-6f, -0x1.8a5abp-8f, -0x1.43700cp-10f,
+    -0x1.240728p-17f
+  },
+  {
+    -0x1.987de2p-2f, -0x1.591e82p-2f, -0x1.45cd4ep-2f, -0x1.2591bap-2f, -0x1.ec9e5ep-3f, -0x1.8978acp-3f, -0x1.271ef6p-3f,
+    -0x1.3eaa9p-4f, -0x1.15cf1cp-7f, 0x1.178d72p-5f, 0x1.ab0642p-5f, 0x1.8e2c64p-5f, 0x1.9e6d6ap-6f, 0x1.1cab3cp-7f,
+    0x1.16b16ep-9f, -0x1.f2e4cp-15f
+  },
+  {
+    -0x1.01169ep-11f, 0x1.86b154p-4f, 0x1.b06276p-4f, 0x1.e1bb8ap-4f, 0x1.04b82p-3f, 0x1.09a2d8p-3f, 0x1.00c0a8p-3f,
+    0x1.bcf148p-4f, 0x1.32ed5ap-4f, 0x1.415336p-5f, 0x1.5531d2p-7f, -0x1.9e5fc6p-7f, -0x1.e6a11p-7f, -0x1.d8c4c2p-8f,
+    -0x1.22a762p-9f, -0x1.4bc28cp-13f
+  },
+  {
+    0x1.1e14c6p-4f, 0x1.680b6p-5f, 0x1.3235bap-5f, 0x1.b62886p-6f, 0x1.89a124p-7f, -0x1.1f7576p-9f, -0x1.e348d8p-7f,
+    -0x1.d4979p-6f, -0x1.2a50e8p-5f, -0x1.107cd6p-5f, -0x1.8322ap-6f, -0x1.0112c4p-7f, 0x1.88245ap-9f, 0x1.ca4588p-9f,
+    0x1.91a5ecp-10f, -0x1.565128p-13f
+  },
+  {
+    -0x1.3a7b46p-7f, -0x1.4a3206p-6f, -0x1.6574d8p-6f, -0x1.7def68p-6f, -0x1.80b39ep-6f, -0x1.633df2p-6f, -0x1.2b7628p-6f,
+    -0x1.7222c4p-7f, -0x1.780df4p-10f, 0x1.7d189p-8f, 0x1.233a06p-7f, 0x1.d419dp-8f, 0x1.c42dc6p-10f, -0x1.70f24ap-11f,
+    -0x1.5ffca6p-11f, -0x1.2a182ep-14f
+  },
 };
 
-/// x = x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is one of eight polynomials. Looking coefficients up takes no unit that
+/// x = x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is one of sixteen polynomials. Looking coefficients up takes no unit that
 /// multiplies.
 INLINE void gelu_each(v16 *x, const size_t n) {
   v16 u[n], p[n];
   v16i part[n];
   // In this order the minimum is GELU_END where x is not a number.
   EACH(i, n) u[i] = min16((v16)((v16i)x[i] & splat_i(INT32_MAX)), splat(GELU_END));
-  // 0.5 has the bits 0x3f000000; what is below is in the first part.
-  EACH(i, n) part[i] = max16i(((v16i)u[i] >> 22) - splat_i((0x3f000000 >> 22) - 1), splat_i(0));
+  // 0.375 has the bits 0x3ec00000.
+  EACH(i, n) part[i] = min16i(max16i(((v16i)u[i] >> 21) - splat_i((0x3ec00000 >> 21) - 1), splat_i(0)), splat_i(LANES - 1));
   EACH(i, n) u[i] = u[i] - lookup(gelu_parts[0], part[i]);
-  EACH(i, n) p[i] = lookup(gelu_parts[7], part[i]);
+  EACH(i, n) p[i] = lookup(gelu_parts[6], part[i]);
 #define GELU_STEP(power) EACH(i, n) p[i] = fma16(p[i], u[i], lookup(gelu_parts[power + 1], part[i]))
-  GELU_STEP(5);
   GELU_STEP(4);
   GELU_STEP(3);
   GELU_STEP(2);

@@ -26,6 +26,7 @@ INLINE v16 fma16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c
 INLINE v16 max16(v16 a, v16 b) { return (v16)(((v16i)a & (a > b)) | ((v16i)b & ~(a > b))); }
 INLINE v16 min16(v16 a, v16 b) { return (v16)(((v16i)a & (a < b)) | ((v16i)b & ~(a < b))); }
 INLINE v16i max16i(v16i a, v16i b) { return (a & (a > b)) | (b & ~(a > b)); }
+INLINE v16i min16i(v16i a, v16i b) { return (a & (a < b)) | (b & ~(a < b)); }
 INLINE v16 select16(v16i mask, v16 yes, v16 no) { return (v16)(((v16i)yes & mask) | ((v16i)no & ~mask)); }
 
 INLINE v16 load16(const float *p) {
@@ -63,29 +64,31 @@ INLINE void store_part(float *p, size_t n, v16 x) {
 #endif
 }
 
-/// Of a row of 16 floats, aligned to 64 bytes, those of index 0 to 7 that are asked for.
+/// Those of 16 floats, aligned to 64 bytes, whose indices are asked for.
 INLINE v16 lookup(const float *row, v16i index) {
 #if defined(SQ_MASKED_MOVES)
   return (v16)_mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(row));
 #elif defined(SQ_LOOKUP_HALVES)
-  const __m256 low = _mm256_load_ps(row);
   v16 y;
   EACH(half, 2) {
     __m256i at;
     memcpy(&at, (const char *)&index + half * sizeof at, sizeof at);
-    const __m256 found = _mm256_permutevar8x32_ps(low, at);
+    // Of the index the permutation sees three bits; the fourth, moved to the sign, chooses.
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(row), at), high = _mm256_permutevar8x32_ps(_mm256_load_ps(row + 8), at);
+    const __m256 found = _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(at, 28)));
     memcpy((char *)&y + half * sizeof found, &found, sizeof found);
   }
   return y;
 #elif defined(__aarch64__)
-  // Bytes 4i to 4i + 3 of a table of 32.
-  const uint8x16x2_t table = {{vld1q_u8((const uint8_t *)row), vld1q_u8((const uint8_t *)row + 16)}};
+  // Bytes 4i to 4i + 3 of a table of 64.
+  const uint8_t *const bytes = (const uint8_t *)row;
+  const uint8x16x4_t table = {{vld1q_u8(bytes), vld1q_u8(bytes + 16), vld1q_u8(bytes + 32), vld1q_u8(bytes + 48)}};
   const v16i places = index * 0x04040404 + 0x03020100;
   v16 y;
   EACH(quarter, 4) {
     uint8x16_t at;
     memcpy(&at, (const char *)&places + quarter * sizeof at, sizeof at);
-    const uint8x16_t found = vqtbl2q_u8(table, at);
+    const uint8x16_t found = vqtbl4q_u8(table, at);
     memcpy((char *)&y + quarter * sizeof found, &found, sizeof found);
   }
   return y;

@@ -105,28 +105,51 @@ enum Reference {
     return exp2(p)
   }
 
-  /// x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is, in each of eight parts of 0…5.5, a polynomial in the distance from a
+  /// x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is, in each of sixteen parts of 0…5.5, a polynomial in the distance from a
   /// point of the part.
   static func gelu(_ x: Float) -> Float {
-    let u = x.magnitude < geluEnds[7] ? x.magnitude : geluEnds[7]
-    let part = geluEnds.prefix(7).count { $0 <= u }
+    let u = x.magnitude < geluEnds[15] ? x.magnitude : geluEnds[15]
+    let part = geluEnds.prefix(15).count { $0 <= u }
     let distance = u - geluPoints[part]
     var p: Float = 0
     for coefficients in geluCoefficients { p = coefficients[part].addingProduct(p, distance) }
     return (0 > x ? 0 : x) - p
   }
 
-  private static let geluEnds: [Float] = [0.5, 0.75, 1, 1.5, 2, 3, 4, 5.5]
-  private static let geluPoints: [Float] = [0, 0.625, 0.875, 1.25, 1.75, 2.5, 3.5, 5.5]
+  private static let geluEnds: [Float] = [0.375, 0.4375, 0.5, 0.625, 0.75, 0.875, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 5.5]
+  private static let geluPoints: [Float] = [
+    0, 0.40625, 0.46875, 0.5625, 0.6875, 0.8125, 0.9375, 1.125, 1.375, 1.625, 1.875, 2.25, 2.75, 3.25, 3.75, 5.5,
+  ]
   /// Highest power first.
   private static let geluCoefficients: [[Float]] = [
-    [-0x1.0b2f3p-7, -0x1.e9086ap-13, 0x1.29aa44p-8, 0x1.b14442p-8, 0x1.0d5e28p-9, -0x1.e434ccp-10, 0x1.3d6392p-16, 0x1.64ae7ap-16],
-    [-0x1.82342ap-10, -0x1.8293b6p-6, -0x1.496ae4p-6, -0x1.98cddp-8, 0x1.fc91dep-8, 0x1.1b1c3ap-8, -0x1.a3a3d4p-11, 0x1.99473ap-16],
-    [0x1.124ac4p-4, 0x1.3db8dp-6, -0x1.1f2eb8p-7, -0x1.1845c8p-5, -0x1.daae7cp-6, -0x1.104ffp-11, 0x1.46783p-9, -0x1.b8a67ep-19],
-    [-0x1.1acd72p-14, 0x1.f95d78p-4, 0x1.06cdep-3, 0x1.7bea8p-4, 0x1.829ce6p-6, -0x1.0d54fep-6, -0x1.13a0c4p-8, -0x1.2ead38p-15],
-    [-0x1.988372p-2, -0x1.0e6796p-2, -0x1.57e0a6p-3, -0x1.474ecp-5, 0x1.777ab4p-5, 0x1.3123eep-5, 0x1.251494p-8, -0x1.37b88p-16],
-    [0.5, 0x1.f2c4f2p-5, -0x1.8329dcp-5, -0x1.f66cp-4, -0x1.c65a8cp-4, -0x1.341bcep-5, -0x1.71d458p-9, -0x1.1ba4d2p-18],
-    [0, 0x1.547624p-3, 0x1.55e3e6p-3, 0x1.0e76a2p-3, 0x1.1f24ep-4, 0x1.fcb20ep-7, 0x1.aae0f8p-11, 0],
+    [
+      -0x1.3a7b46p-7, -0x1.4a3206p-6, -0x1.6574d8p-6, -0x1.7def68p-6, -0x1.80b39ep-6, -0x1.633df2p-6, -0x1.2b7628p-6,
+      -0x1.7222c4p-7, -0x1.780df4p-10, 0x1.7d189p-8, 0x1.233a06p-7, 0x1.d419dp-8, 0x1.c42dc6p-10, -0x1.70f24ap-11,
+      -0x1.5ffca6p-11, -0x1.2a182ep-14,
+    ],
+    [
+      0x1.1e14c6p-4, 0x1.680b6p-5, 0x1.3235bap-5, 0x1.b62886p-6, 0x1.89a124p-7, -0x1.1f7576p-9, -0x1.e348d8p-7, -0x1.d4979p-6,
+      -0x1.2a50e8p-5, -0x1.107cd6p-5, -0x1.8322ap-6, -0x1.0112c4p-7, 0x1.88245ap-9, 0x1.ca4588p-9, 0x1.91a5ecp-10,
+      -0x1.565128p-13,
+    ],
+    [
+      -0x1.01169ep-11, 0x1.86b154p-4, 0x1.b06276p-4, 0x1.e1bb8ap-4, 0x1.04b82p-3, 0x1.09a2d8p-3, 0x1.00c0a8p-3, 0x1.bcf148p-4,
+      0x1.32ed5ap-4, 0x1.415336p-5, 0x1.5531d2p-7, -0x1.9e5fc6p-7, -0x1.e6a11p-7, -0x1.d8c4c2p-8, -0x1.22a762p-9, -0x1.4bc28cp-13,
+    ],
+    [
+      -0x1.987de2p-2, -0x1.591e82p-2, -0x1.45cd4ep-2, -0x1.2591bap-2, -0x1.ec9e5ep-3, -0x1.8978acp-3, -0x1.271ef6p-3,
+      -0x1.3eaa9p-4, -0x1.15cf1cp-7, 0x1.178d72p-5, 0x1.ab0642p-5, 0x1.8e2c64p-5, 0x1.9e6d6ap-6, 0x1.1cab3cp-7, 0x1.16b16ep-9,
+      -0x1.f2e4cp-15,
+    ],
+    [
+      0.5, 0x1.8b5bccp-3, 0x1.3773e6p-3, 0x1.866c9ep-4, 0x1.e0b2f8p-6, -0x1.95b268p-6, -0x1.116ed2p-4, -0x1.baa428p-4,
+      -0x1.0752eep-3, -0x1.efcb36p-4, -0x1.93c66ep-4, -0x1.e4e1e2p-5, -0x1.68e60ap-6, -0x1.8a5abp-8, -0x1.43700cp-10,
+      -0x1.240728p-17,
+    ],
+    [
+      0, 0x1.1cc6cap-3, 0x1.32d6d6p-3, 0x1.4a7eap-3, 0x1.5a3458p-3, 0x1.5a883p-3, 0x1.4e8fb6p-3, 0x1.2c32d6p-3, 0x1.dc462ep-4,
+      0x1.5aa72ap-4, 0x1.d2e35cp-5, 0x1.c2a48ap-6, 0x1.0c8316p-7, 0x1.eb9b3cp-10, 0x1.5bac1p-12, 0,
+    ],
   ]
 
   /// GELU's derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).

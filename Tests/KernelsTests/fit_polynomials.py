@@ -50,14 +50,14 @@ def rounded(u, target, weight, powers, fixed):
     return [c[i] for i in powers], np.abs(rest * weight).max()
 
 
-# max(x, 0) - GELU(x) = t * Phi(-t) with t = |x|: in each of eight parts a polynomial in t - point, zero at 0 and at 5.5. What counts is the error
+# max(x, 0) - GELU(x) = t * Phi(-t) with t = |x|: in each of sixteen parts a polynomial in t - point, zero at 0 and at 5.5. What counts is the error
 # relative to 1 + t; a half for the first part's first coefficient keeps small numbers' relative error small.
-ends = [0, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5.5]
+ends = [0, 0.375, 0.4375, 0.5, 0.625, 0.75, 0.875, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 5.5]
 for a, b in zip(ends, ends[1:]):
     point = 0 if a == 0 else b if b == ends[-1] else (a + b) / 2
     fixed = {0: 0.0, 1: 0.5} if a == 0 else {0: 0.0} if b == ends[-1] else {}
     t = nodes(a + 1e-6 * (a == 0), b - 1e-6 * (b == ends[-1]), 1500)
-    c, e = rounded(t - point, t * special.erfc(t / np.sqrt(2)) / 2, 1 / (1 + t), range(7), fixed)
+    c, e = rounded(t - point, t * special.erfc(t / np.sqrt(2)) / 2, 1 / (1 + t), range(6), fixed)
     show(f"GELU, {a} to {b}, around {point}", c, e)
 
 # Phi(-t) = 2^-(1 + t * P(t)) for 0 <= t <= 8; what counts is the error of t * Phi(-t): d Phi = Phi * ln 2 * t * dP
