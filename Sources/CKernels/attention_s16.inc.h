@@ -21,7 +21,7 @@
 #define MOST_EXPONENT 0x1p-6f
 
 /// A block's rows in whole vectors.
-#define PADDED_BLOCK (SQ_QUERY_BLOCK + LANES - SQ_QUERY_BLOCK % LANES)
+#define PADDED_BLOCK ((SQ_QUERY_BLOCK + LANES - 1) / LANES * LANES)
 
 _Static_assert(SQ_S16_PANEL % (SQ_PAIR_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
@@ -59,7 +59,7 @@ INLINE v16 squared_lengths(const float *x, size_t stride, size_t rows, size_t n)
       sums[j] = fma16(part, part, sums[j]);
     }
   }
-  return sums16(sums);
+  return sum16_each(sums);
 }
 
 /// The length of the longest of `rows` rows; infinite or not a number where something is not finite.
@@ -231,31 +231,30 @@ INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, co
   }
 }
 
-/// The exponentials of n vectors of scores: 2^(score · factor + shift), as coarse_exp2_each takes it.
-INLINE void exponentials_of(v16 *e, const size_t n, const float *scores, float factor, float shift) {
-  EACH(j, n) e[j] = fma16(load16(scores + j * LANES), splat(factor), splat(shift));
-  coarse_exp2_each(e, n);
-}
-
-/// A row of scores becomes their exponentials, with zeros up to a multiple of 16; returns the sum in 16 lanes.
-INLINE v16 s16_exponentials_row(float *row, size_t n, float factor, float shift) {
-  const size_t whole = n / LANES * LANES, abreast = whole / (SQ_ABREAST * LANES) * (SQ_ABREAST * LANES);
-  v16 sum = splat(0), e[SQ_ABREAST];
-  for (size_t i = 0; i < abreast; i += SQ_ABREAST * LANES) {
-    exponentials_of(e, SQ_ABREAST, row + i, factor, shift);
+/// SQ_ABREAST rows of scores, of which `rows` are there, become their exponentials 2^(score · factor + shift), as coarse_exp2_each takes it, with
+/// zeros up to a multiple of 16. `sums` are theirs, in 16 lanes.
+INLINE void s16_exponentials_rows(float *scores, size_t row_length, size_t rows, size_t n, const float *factors, const float *shifts, v16 *sums) {
+  float *row[SQ_ABREAST];
+  v16 factor[SQ_ABREAST], shift[SQ_ABREAST], sum[SQ_ABREAST], e[SQ_ABREAST];
+  EACH(j, SQ_ABREAST) {
+    // The last row in the place of those that are not there: all are read before one is written.
+    const size_t place = j < rows ? j : rows - 1;
+    row[j] = scores + place * row_length;
+    factor[j] = splat(factors[place]);
+    shift[j] = splat(shifts[place]);
+    sum[j] = splat(0);
+  }
+  const v16i lanes = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (size_t i = 0; i < n; i += LANES) {
+    EACH(j, SQ_ABREAST) e[j] = fma16(load16(row[j] + i), factor[j], shift[j]);
+    coarse_exp2_each(e, SQ_ABREAST);
+    if (n - i < LANES) EACH(j, SQ_ABREAST) e[j] = (v16)((v16i)e[j] & (lanes < splat_i((int32_t)(n - i))));
     EACH(j, SQ_ABREAST) {
-      store16(row + i + j * LANES, e[j]);
-      sum = sum + e[j];
+      store16(row[j] + i, e[j]);
+      sum[j] = sum[j] + e[j];
     }
   }
-  for (size_t i = abreast; i < n; i += LANES) {
-    exponentials_of(e, 1, row + i, factor, shift);
-    const v16i lanes = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    if (i == whole) e[0] = (v16)((v16i)e[0] & (lanes < splat_i((int32_t)(n - whole))));
-    store16(row + i, e[0]);
-    sum = sum + e[0];
-  }
-  return sum;
+  EACH(j, SQ_ABREAST) if (j < rows) sums[j] = sum[j];
 }
 
 /// A row's exponentials become integers of 16 bits, in place: what is written lies before what is read next.
@@ -270,25 +269,25 @@ INLINE void s16_probabilities_row(float *row, size_t n, float share) {
 /// Rows of scores become their softmax, in integers of 16 bits. `exponents` turn a difference of scores into an exponent of 2, and become what
 /// an integer of 1 stands for. Step by step for all rows, so that none waits for another's sum.
 INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n, v16 *most, float *exponents) {
-  for (size_t first = 0; first < rows; first += LANES) {
-    float *const block = scores + first * row_length;
-    const size_t left = rows - first < LANES ? rows - first : LANES;
-    const v16 largest = largest16_each(most + first);
-    const v16 factor = min16(load16(exponents + first), splat(MOST_EXPONENT)) * splat(COARSE_EXP2_UNIT), shift = -(largest * factor);
-    float factors[LANES], shifts[LANES];
-    store16(factors, factor);
-    store16(shifts, shift);
-    v16 sums[LANES];
-    EACH(j, LANES) sums[j] = splat(1);
-    for (size_t j = 0; j < left; j++) sums[j] = s16_exponentials_row(block + j * row_length, n, factors[j], shifts[j]);
-    // Nearly 1: `shift` is rounded.
-    v16 largest_exponential = fma16(largest, factor, shift);
-    coarse_exp2_each(&largest_exponential, 1);
-    const v16 total = sums16(sums), share = min16(splat(MOST_SUM(n)) / total, splat(MOST_PROBABILITY) / largest_exponential);
-    store16(factors, share);
-    store16(exponents + first, splat(1.0f) / (share * total));
-    for (size_t j = 0; j < left; j++) s16_probabilities_row(block + j * row_length, n, factors[j]);
+  v16 largest[PADDED_BLOCK / LANES], sums[PADDED_BLOCK] = {0};
+  float factors[PADDED_BLOCK], shifts[PADDED_BLOCK], shares[PADDED_BLOCK];
+  for (size_t i = 0; i < PADDED_BLOCK; i += LANES) {
+    largest[i / LANES] = largest16_each(most + i);
+    const v16 factor = min16(load16(exponents + i), splat(MOST_EXPONENT)) * splat(COARSE_EXP2_UNIT);
+    store16(factors + i, factor);
+    store16(shifts + i, -(largest[i / LANES] * factor));
   }
+  for (size_t i = 0; i < rows; i += SQ_ABREAST)
+    s16_exponentials_rows(scores + i * row_length, row_length, rows - i, n, factors + i, shifts + i, sums + i);
+  for (size_t i = 0; i < PADDED_BLOCK; i += LANES) {
+    // Nearly 1: the shift is rounded.
+    v16 exponential = fma16(largest[i / LANES], load16(factors + i), load16(shifts + i));
+    coarse_exp2_each(&exponential, 1);
+    const v16 total = sum16_each(sums + i), share = min16(splat(MOST_SUM(n)) / total, splat(MOST_PROBABILITY) / exponential);
+    store16(shares + i, share);
+    store16(exponents + i, splat(1.0f) / (share * total));
+  }
+  for (size_t i = 0; i < rows; i++) s16_probabilities_row(scores + i * row_length, n, shares[i]);
 }
 
 INLINE void s16_attention_of(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
