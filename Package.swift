@@ -37,7 +37,7 @@ let package = Package(
 
     // The embedded model, and `QuestionAnswerer.default`.
     .target(name: "SpanQADefaultModel", dependencies: ["SpanQA", "CDefaultModel"], exclude: ["ModelCard.md"]),
-    .target(name: "CDefaultModel", exclude: ["Resources"], cSettings: [.headerSearchPath("Resources")]),
+    .target(name: "CDefaultModel", exclude: ["Resources"]),
 
     // What goes on inside, as files and pages.
     .target(

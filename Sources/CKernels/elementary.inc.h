@@ -4,8 +4,6 @@
 /// Added to a float of magnitude below 2²², 1.5 · 2²³ leaves the nearest whole number, ties to even, in the low bits.
 #define ROUNDER 0x1.8p+23f
 
-#define EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
-
 // Functions that end in _each take `n` vectors together, step by step: their steps depend on each other, and the processor looks ahead by a
 // few vectors' steps only. With `n` a constant everything stays in registers.
 
@@ -55,35 +53,43 @@ INLINE void coarse_exp2_each(v16 *x, const size_t n) {
   EACH(i, n) x[i] = (v16)((v16i)p[i] + (bits[i] & splat_i(~0x7fffff)));
 }
 
-/// Where GELU's two polynomials meet, and where x · Φ(x) is max(x, 0) to the precision of a float.
-#define GELU_BOUND 2.2f
+/// Where x · Φ(x) is max(x, 0) to the precision of a float.
 #define GELU_END 5.5f
 
-/// x = x · Φ(x) = max(x, 0) − |x| · Φ(−|x|). What is subtracted is u · P(u): below GELU_BOUND with u = |x|, from there to GELU_END with
-/// another P and u = GELU_END − |x|, beyond nothing. Choosing coefficients takes no unit that multiplies.
+/// Of eight parts of 0…GELU_END: a point of each, and a polynomial in the distance from it, lowest power first. The parts end at 0.5, 0.75, 1, 1.5,
+/// 2, 3, 4 and GELU_END, as the exponent and first bit of a float tell.
+static const _Alignas(64) float gelu_parts[8][LANES] = {
+  {0, 0.625f, 0.875f, 1.25f, 1.75f, 2.5f, 3.5f, 5.5f},
+  {0, 0x1.547624p-3f, 0x1.55e3e6p-3f, 0x1.0e76a2p-3f, 0x1.1f24ep-4f, 0x1.fcb20ep-7f, 0x1.aae0f8p-11f, 0},
+  {0.5f, 0x1.f2c4f2p-5f, -0x1.8329dcp-5f, -0x1.f66cp-4f, -0x1.c65a8cp-4f, -0x1.341bcep-5f, -0x1.71d458p-9f, -0x1.1ba4d2p-18f},
+  {-0x1.988372p-2f, -0x1.0e6796p-2f, -0x1.57e0a6p-3f, -0x1.474ecp-5f, 0x1.777ab4p-5f, 0x1.3123eep-5f, 0x1.251494p-8f, -0x1.37b88p-16f},
+  {-0x1.1acd72p-14f, 0x1.f95d78p-4f, 0x1.06cdep-3f, 0x1.7bea8p-4f, 0x1.829ce6p-6f, -0x1.0d54fep-6f, -0x1.13a0c4p-8f, -0x1.2ead38p-15f},
+  {0x1.124ac4p-4f, 0x1.3db8dp-6f, -0x1.1f2eb8p-7f, -0x1.1845c8p-5f, -0x1.daae7cp-6f, -0x1.104ffp-11f, 0x1.46783p-9f, -0x1.b8a67ep-19f},
+  {-0x1.82342ap-10f, -0x1.8293b6p-6f, -0x1.496ae4p-6f, -0x1.98cddp-8f, 0x1.fc91dep-8f, 0x1.1b1c3ap-8f, -0x1.a3a3d4p-11f, 0x1.99473ap-16f},
+  {-0x1.0b2f3p-7f, -0x1.e9086ap-13f, 0x1.29aa44p-8f, 0x1.b14442p-8f, 0x1.0d5e28p-9f, -0x1.e434ccp-10f, 0x1.3d6392p-16f, 0x1.64ae7ap-16f},
+};
+
+/// x = x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is one of eight polynomials. Looking coefficients up takes no unit that
+/// multiplies.
 INLINE void gelu_each(v16 *x, const size_t n) {
   v16 u[n], p[n];
-  v16i near[n];
-  EACH(i, n) u[i] = (v16)((v16i)x[i] & splat_i(INT32_MAX));
-  EACH(i, n) near[i] = u[i] < splat(GELU_BOUND);
-  // In this order the maximum is zero where x is not a number.
-  EACH(i, n) u[i] = select16(near[i], u[i], max16(splat(GELU_END) - u[i], splat(0)));
-#define GELU_COEFFICIENT(i, close, far) select16(near[i], splat(close), splat(far))
-#define GELU_STEP(close, far) EACH(i, n) p[i] = fma16(p[i], u[i], GELU_COEFFICIENT(i, close, far))
-  EACH(i, n) p[i] = GELU_COEFFICIENT(i, 0x1.0f0a2ep-14f, 0x1.9aca3cp-23f);
-  GELU_STEP(-0x1.6aaa92p-11f, -0x1.3addeap-17f);
-  GELU_STEP(0x1.436e9cp-9f, 0x1.73fb8p-14f);
-  GELU_STEP(-0x1.5c5cecp-10f, -0x1.7c5398p-12f);
-  GELU_STEP(-0x1.2e8c2ep-7f, 0x1.b9aa56p-11f);
-  GELU_STEP(-0x1.33895p-13f, -0x1.2d39bp-10f);
-  GELU_STEP(0x1.10243ep-4f, 0x1.eb013p-11f);
-  GELU_STEP(0x1.db4e38p-16f, -0x1.b53ccap-12f);
-  GELU_STEP(-0x1.98853ep-2f, 0x1.7d8ae8p-14f);
-  GELU_STEP(0.5f, -0x1.59e3f6p-18f);
+  v16i part[n];
+  // In this order the minimum is GELU_END where x is not a number.
+  EACH(i, n) u[i] = min16((v16)((v16i)x[i] & splat_i(INT32_MAX)), splat(GELU_END));
+  // 0.5 has the bits 0x3f000000; what is below is in the first part.
+  EACH(i, n) part[i] = max16i(((v16i)u[i] >> 22) - splat_i((0x3f000000 >> 22) - 1), splat_i(0));
+  EACH(i, n) u[i] = u[i] - lookup(gelu_parts[0], part[i]);
+  EACH(i, n) p[i] = lookup(gelu_parts[7], part[i]);
+#define GELU_STEP(power) EACH(i, n) p[i] = fma16(p[i], u[i], lookup(gelu_parts[power + 1], part[i]))
+  GELU_STEP(5);
+  GELU_STEP(4);
+  GELU_STEP(3);
+  GELU_STEP(2);
+  GELU_STEP(1);
+  GELU_STEP(0);
 #undef GELU_STEP
-#undef GELU_COEFFICIENT
   // In this order the maximum is not a number where x is not.
-  EACH(i, n) x[i] = fma16(-u[i], p[i], max16(splat(0), x[i]));
+  EACH(i, n) x[i] = max16(splat(0), x[i]) - p[i];
 }
 
 INLINE v16 gelu16(v16 x) {

@@ -5,10 +5,10 @@
 
 _Static_assert(SQ_F32_PANEL % (SQ_TILE_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
-/// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of b, stored as `[rows][SQ_TILE_VECTORS]`. With the
-/// rows a constant the sums stay in registers. Every F32_FETCH_DEPTHS depths are a step of `ahead`.
+/// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of b. With the rows a constant the sums stay in registers. Every
+/// F32_FETCH_DEPTHS depths are a step of `ahead`.
 INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, size_t lda, size_t k, const float *b, size_t ldb,
-                     fetch *ahead, v16 *tile) {
+                     fetch *ahead, float *c, size_t ldc) {
   fetch fetch = *ahead;
   v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS];
   const float *row[SQ_TILE_ROWS];
@@ -23,7 +23,7 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
     end = k - depth < F32_FETCH_DEPTHS ? k : depth + F32_FETCH_DEPTHS;
     // Unrolled, the compiler loads several depths' elements at once and runs out of registers.
 #pragma clang loop unroll(disable)
-    for (; depth < end; depth++, b += ldb) {
+    [[clang::code_align(64)]] for (; depth < end; depth++, b += ldb) {
       v16 y[SQ_TILE_VECTORS];
 #pragma unroll
       for (size_t j = 0; j < vectors; j++) y[j] = load16(b + j * LANES);
@@ -39,16 +39,16 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
 #pragma unroll
   for (size_t i = 0; i < rows; i++)
 #pragma unroll
-    for (size_t j = 0; j < vectors; j++) tile[i * SQ_TILE_VECTORS + j] = sums[i][j];
+    for (size_t j = 0; j < vectors; j++) store16(c + i * ldc + j * LANES, sums[i][j]);
 }
 
 #define SQ_TILES(name, vectors)                                                                                      \
   static void name(size_t rows, const float *a, size_t lda, size_t k, const float *b, size_t ldb, fetch *ahead,      \
-                   v16 *tile) {                                                                                      \
+                   float *c, size_t ldc) {                                                                           \
     switch (rows) { SQ_EACH_COUNT(SQ_TILE_ROWS, SQ_TILE_##vectors) }                                                 \
   }
-#define SQ_TILE_wide(rows) case rows: f32_tile(rows, SQ_TILE_VECTORS, a, lda, k, b, ldb, ahead, tile); return;
-#define SQ_TILE_narrow(rows) case rows: f32_tile(rows, 1, a, lda, k, b, ldb, ahead, tile); return;
+#define SQ_TILE_wide(rows) case rows: f32_tile(rows, SQ_TILE_VECTORS, a, lda, k, b, ldb, ahead, c, ldc); return;
+#define SQ_TILE_narrow(rows) case rows: f32_tile(rows, 1, a, lda, k, b, ldb, ahead, c, ldc); return;
 SQ_TILES(f32_wide_tile, wide)
 #if SQ_TILE_VECTORS > 1
 SQ_TILES(f32_narrow_tile, narrow)
@@ -59,10 +59,13 @@ SQ_TILES(f32_narrow_tile, narrow)
 #undef SQ_TILE_wide
 #undef SQ_TILE_narrow
 
+/// Floats from row to row of a tile that is not finished.
+#define TILE_STRIDE (SQ_TILE_VECTORS * LANES)
+
 /// Finishes one vector of each of `n` rows of a tile.
-INLINE void f32_finish(const v16 *tile, const size_t n, v16 bias, sq_epilogue epilogue, float *c, size_t ldc, size_t count) {
+INLINE void f32_finish(const float *tile, const size_t n, v16 bias, sq_epilogue epilogue, float *c, size_t ldc, size_t count) {
   v16 y[n];
-  EACH(i, n) y[i] = tile[i * SQ_TILE_VECTORS];
+  EACH(i, n) y[i] = load16(tile + i * TILE_STRIDE);
   if (epilogue != SQ_EPILOGUE_NONE) EACH(i, n) y[i] = y[i] + bias;
   activate_each(y, n, epilogue);
   EACH(i, n) {
@@ -88,17 +91,21 @@ INLINE void f32_product(const float *a, size_t lda, size_t m, size_t k, const fl
     for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
       const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
       float *const target = c + row * ldc + column;
-      v16 tile[SQ_TILE_ROWS * SQ_TILE_VECTORS];
-      if (is_wide) f32_wide_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, tile);
-      else f32_narrow_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, tile);
+      // Sums that need no finishing go where they belong.
+      const int is_bare = !bias && epilogue == SQ_EPILOGUE_NONE && left >= width;
+      float tile[SQ_TILE_ROWS * TILE_STRIDE];
+      float *const sums = is_bare ? target : tile;
+      const size_t stride = is_bare ? ldc : TILE_STRIDE;
+      if (is_wide) f32_wide_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, sums, stride);
+      else f32_narrow_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, sums, stride);
+      if (is_bare) continue;
       for (size_t j = 0; j < width && j < left; j += LANES) {
         const size_t first = column + j, count = left - j < LANES ? left - j : LANES;
         const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
-        const v16 *const sums = tile + j / LANES;
         size_t i = 0;
         for (; i + SQ_ABREAST <= rows; i += SQ_ABREAST)
-          f32_finish(sums + i * SQ_TILE_VECTORS, SQ_ABREAST, shift, epilogue, target + i * ldc + j, ldc, count);
-        for (; i < rows; i++) f32_finish(sums + i * SQ_TILE_VECTORS, 1, shift, epilogue, target + i * ldc + j, ldc, count);
+          f32_finish(tile + i * TILE_STRIDE + j, SQ_ABREAST, shift, epilogue, target + i * ldc + j, ldc, count);
+        for (; i < rows; i++) f32_finish(tile + i * TILE_STRIDE + j, 1, shift, epilogue, target + i * ldc + j, ldc, count);
       }
     }
   }

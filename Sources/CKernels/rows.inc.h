@@ -18,37 +18,49 @@ void SQ_SYMBOL(f32_bias_gelu_tanh_row)(float *row, const float *bias, size_t n) 
   if (i < n) store_part(row + i, n - i, gelu_tanh16(load_part(row + i, n - i, 0) + load_part(bias + i, n - i, 0)));
 }
 
+/// Sums over a row are kept in so many vectors, which the vectors of the row join in turn: an addition does not wait for the one before.
+#define ROW_SUMS 4
+
+INLINE v16 sum_of_sums(const v16 *sums) { return (sums[0] + sums[1]) + (sums[2] + sums[3]); }
+
+/// residual = residual + (x + bias), up to a vector of it; returns that.
+INLINE v16 add_part(float *residual, const float *x, const float *bias, const size_t count) {
+  v16 y = count == LANES ? load16(x) : load_part(x, count, 0);
+  if (bias) y = y + (count == LANES ? load16(bias) : load_part(bias, count, 0));
+  y = (count == LANES ? load16(residual) : load_part(residual, count, 0)) + y;
+  if (count == LANES) store16(residual, y);
+  else store_part(residual, count, y);
+  return y;
+}
+
 void SQ_SYMBOL(f32_residual_norm_row)(float *residual, const float *x, const float *bias, const float *scale,
                                       const float *shift, float epsilon, size_t n) {
-  const size_t whole = n / LANES * LANES, rest = n - whole;
-  v16 sum = splat(0);
-  for (size_t i = 0; i < whole; i += LANES) {
-    v16 y = load16(x + i);
-    if (bias) y = y + load16(bias + i);
-    y = load16(residual + i) + y;
-    store16(residual + i, y);
-    sum = sum + y;
+  const size_t whole = n / LANES * LANES, rest = n - whole, fours = whole / (ROW_SUMS * LANES) * (ROW_SUMS * LANES);
+  v16 sums[ROW_SUMS];
+  EACH(j, ROW_SUMS) sums[j] = splat(0);
+#define SQ_ADD(i, count) add_part(residual + (i), x + (i), bias ? bias + (i) : NULL, count)
+  for (size_t i = 0; i < fours; i += ROW_SUMS * LANES) EACH(j, ROW_SUMS) sums[j] = sums[j] + SQ_ADD(i + j * LANES, LANES);
+  EACH(j, ROW_SUMS) {
+    const size_t i = fours + j * LANES;
+    if (i < whole) sums[j] = sums[j] + SQ_ADD(i, LANES);
+    else if (i < n) sums[j] = sums[j] + SQ_ADD(i, rest);
   }
-  if (rest) {
-    v16 y = load_part(x + whole, rest, 0);
-    if (bias) y = y + load_part(bias + whole, rest, 0);
-    y = load_part(residual + whole, rest, 0) + y;
-    store_part(residual + whole, rest, y);
-    sum = sum + y;
-  }
-  const float mean = sum16(sum) / (float)n;
+#undef SQ_ADD
+  const float mean = sum16(sum_of_sums(sums)) / (float)n;
 
   // The variance in a second pass: exact enough whatever the mean.
-  v16 squares = splat(0);
-  for (size_t i = 0; i < whole; i += LANES) {
-    const v16 d = load16(residual + i) - splat(mean);
-    squares = fma16(d, d, squares);
+  EACH(j, ROW_SUMS) sums[j] = splat(0);
+  for (size_t i = 0; i < fours; i += ROW_SUMS * LANES) EACH(j, ROW_SUMS) {
+    const v16 d = load16(residual + i + j * LANES) - splat(mean);
+    sums[j] = fma16(d, d, sums[j]);
   }
-  if (rest) {
-    const v16 d = load_part(residual + whole, rest, mean) - splat(mean);
-    squares = fma16(d, d, squares);
+  EACH(j, ROW_SUMS) {
+    const size_t i = fours + j * LANES;
+    if (i >= n) continue;
+    const v16 d = (i < whole ? load16(residual + i) : load_part(residual + i, rest, mean)) - splat(mean);
+    sums[j] = fma16(d, d, sums[j]);
   }
-  const float factor = 1.0f / __builtin_sqrtf(sum16(squares) / (float)n + epsilon);
+  const float factor = 1.0f / __builtin_sqrtf(sum16(sum_of_sums(sums)) / (float)n + epsilon);
 
   for (size_t i = 0; i < whole; i += LANES) {
     const v16 y = (load16(residual + i) - splat(mean)) * splat(factor);
@@ -120,36 +132,54 @@ INLINE int32_t sum16i(v16i x) {
   return sum;
 }
 
-int SQ_SYMBOL(f32u8_quantize_row)(const float *x, size_t n, size_t padded_n, uint8_t *u, float *scale, int32_t *sum) {
-  const size_t whole = n / LANES * LANES, rest = n - whole;
-  const int32_t bits = largest16i(larger_magnitudes(splat_i(0), x, n));
-  if (bits >= INFINITY_BITS) return 0;
-  const float largest = float_of_bits(bits);
-  *scale = largest / 127.0f;
-  // A row of subnormals has no reciprocal in range; it counts as zeros.
-  const v16 factor = splat(*scale < 0x1p-126f ? 0 : 127.0f / largest);
-
+/// A row times `factor` as bytes; returns the sum of the integers.
+INLINE int32_t quantize_row(const float *x, size_t n, size_t padded_n, float factor, uint8_t *u) {
+  const size_t whole = n / LANES * LANES, rest = n - whole, fours = whole / (4 * LANES) * (4 * LANES);
   v16i total = splat_i(0);
-  const size_t fours = whole / (4 * LANES) * (4 * LANES);
   for (size_t i = 0; i < fours; i += 4 * LANES) {
     v16i q[4];
-    EACH(j, 4) q[j] = round_to_int(load16(x + i + j * LANES) * factor);
+    EACH(j, 4) q[j] = round_to_int(load16(x + i + j * LANES) * splat(factor));
     store_shifted_bytes(u + i, q);
     total += (q[0] + q[1]) + (q[2] + q[3]);
   }
   for (size_t i = fours; i < whole; i += LANES) {
-    const v16i q = round_to_int(load16(x + i) * factor);
+    const v16i q = round_to_int(load16(x + i) * splat(factor));
     total += q;
     store_bytes(u + i, q + 128, LANES);
   }
   if (rest) {
-    const v16i q = round_to_int(load_part(x + whole, rest, 0) * factor);
+    const v16i q = round_to_int(load_part(x + whole, rest, 0) * splat(factor));
     total += q;
     store_bytes(u + whole, q + 128, rest);
   }
   if (padded_n > n) memset(u + n, 128, padded_n - n);
-  *sum = sum16i(total);
-  return 1;
+  return sum16i(total);
+}
+
+/// A row waits for its largest magnitude, and for a division: those of some rows are found before the first of them is quantised.
+#define SQ_QUANTIZED_ABREAST 4
+
+void SQ_SYMBOL(f32u8_quantize_rows)(const float *x, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride, float *scales,
+                                    int32_t *sums) {
+  for (size_t first = 0; first < rows; first += SQ_QUANTIZED_ABREAST) {
+    const size_t end = rows - first < SQ_QUANTIZED_ABREAST ? rows : first + SQ_QUANTIZED_ABREAST;
+    float factors[SQ_QUANTIZED_ABREAST];
+    for (size_t row = first; row < end; row++) {
+      const int32_t bits = largest16i(larger_magnitudes(splat_i(0), x + row * n, n));
+      const float largest = float_of_bits(bits);
+      scales[row] = bits >= INFINITY_BITS ? __builtin_nanf("") : largest / 127.0f;
+      // A row of subnormals has no reciprocal in range; it counts as zeros.
+      factors[row - first] = scales[row] < 0x1p-126f ? 0 : 127.0f / largest;
+    }
+    for (size_t row = first; row < end; row++) {
+      if (scales[row] == scales[row]) {
+        sums[row] = quantize_row(x + row * n, n, padded_n, factors[row - first], u + row * stride);
+      } else {
+        memset(u + row * stride, 0, padded_n);
+        sums[row] = 0;
+      }
+    }
+  }
 }
 
 INLINE v16i quantize_fixed(v16 x, v16 scale, int32_t zero_point, int32_t low, int32_t high) {

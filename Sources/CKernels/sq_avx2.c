@@ -5,6 +5,7 @@
 
 #define SQ_ISA avx2
 #define SQ_HALF_INSTRUCTION
+#define SQ_LOOKUP_HALVES
 #define SQ_TILE_ROWS 6
 #define SQ_TILE_VECTORS 1
 #define SQ_INT8_ROWS 4

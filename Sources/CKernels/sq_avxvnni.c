@@ -6,6 +6,7 @@
 #include "CKernels.h"
 
 #define SQ_ISA avxvnni
+#define SQ_LOOKUP_HALVES
 #define SQ_INT8_ROWS 6
 #define SQ_INT8_VECTORS 1
 #define SQ_VNNI

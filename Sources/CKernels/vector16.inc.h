@@ -7,14 +7,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef SQ_MASKED_MOVES
+#if defined(SQ_MASKED_MOVES) || defined(SQ_LOOKUP_HALVES)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 typedef float v16 __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 
 #define LANES 16
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE v16 splat(float x) { return x - (v16){0}; }
@@ -57,6 +60,39 @@ INLINE void store_part(float *p, size_t n, v16 x) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
 #else
   memcpy(p, &x, n * sizeof *p);
+#endif
+}
+
+/// Of a row of 16 floats, aligned to 64 bytes, those of index 0 to 7 that are asked for.
+INLINE v16 lookup(const float *row, v16i index) {
+#if defined(SQ_MASKED_MOVES)
+  return (v16)_mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(row));
+#elif defined(SQ_LOOKUP_HALVES)
+  const __m256 low = _mm256_load_ps(row);
+  v16 y;
+  EACH(half, 2) {
+    __m256i at;
+    memcpy(&at, (const char *)&index + half * sizeof at, sizeof at);
+    const __m256 found = _mm256_permutevar8x32_ps(low, at);
+    memcpy((char *)&y + half * sizeof found, &found, sizeof found);
+  }
+  return y;
+#elif defined(__aarch64__)
+  // Bytes 4i to 4i + 3 of a table of 32.
+  const uint8x16x2_t table = {{vld1q_u8((const uint8_t *)row), vld1q_u8((const uint8_t *)row + 16)}};
+  const v16i places = index * 0x04040404 + 0x03020100;
+  v16 y;
+  EACH(quarter, 4) {
+    uint8x16_t at;
+    memcpy(&at, (const char *)&places + quarter * sizeof at, sizeof at);
+    const uint8x16_t found = vqtbl2q_u8(table, at);
+    memcpy((char *)&y + quarter * sizeof found, &found, sizeof found);
+  }
+  return y;
+#else
+  v16 y;
+  for (int i = 0; i < LANES; i++) y[i] = row[index[i]];
+  return y;
 #endif
 }
 

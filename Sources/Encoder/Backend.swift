@@ -31,23 +31,28 @@ public protocol Backend: Sendable {
   /// Whether it computes as a quantised file says; otherwise in float32 throughout, without roundings.
   var usesRoundings: Bool { get }
 
-  // Running: once a batch.
+  // Running: once a batch, or once each of its parts.
 
-  /// Memory for a batch: a reused one where there is one.
+  /// Calls `body` with parts that make up the batch, and with the backend that computes each of them: from several threads at once where the
+  /// parts are independent. Used for a pass that nobody watches; the result does not depend on the parts.
+  func forEachPart(
+    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+  ) throws(BackendError)
+  /// Memory for some sequences: a reused one where there is one.
   func makeWorkspace(
-    for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int
+    for part: PackedBatch.Part, configuration: DistilBERT.Configuration, outputs: Int
   ) throws(BackendError) -> Workspace
   /// Gives the memory back for reuse.
   func recycle(_ workspace: Workspace)
 
   /// hidden = norm(words[id] + positions[p] + types[t])
-  func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace) throws(BackendError)
+  func embed(_ part: PackedBatch.Part, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// queryKeyValue = hidden · W + b
   func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace) throws(BackendError)
   /// context = attention over each sequence's own rows of queryKeyValue (Vaswani et al. 2017, scaled dot products), in numbers that suit those
   /// of the layer that made them
   func attend(
-    _ batch: PackedBatch, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
+    _ part: PackedBatch.Part, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
   ) throws(BackendError)
   /// hidden = norm(hidden + context · W + b)
   func addAttention(_ output: Linear, _ norm: Norm, in workspace: Workspace) throws(BackendError)
@@ -55,10 +60,10 @@ public protocol Backend: Sendable {
   func addFeedForward(
     _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace
   ) throws(BackendError)
-  /// `[tokens, outputs]` = hidden · W + b
-  func head(_ layer: Linear, in workspace: Workspace) throws(BackendError) -> [Float]
-  /// `[tokens, hidden]`
-  func hidden(in workspace: Workspace) throws(BackendError) -> [Float]
+  /// result `[tokens, outputs]` = hidden · W + b
+  func head(_ layer: Linear, in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError)
+  /// result `[tokens, hidden]` = hidden
+  func hidden(in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError)
 
   // Observing: never in a pass that nobody watches.
 
@@ -103,6 +108,15 @@ extension Backend {
   }
 
   public var usesRoundings: Bool { true }
+}
+
+/// For backends that compute a batch as one.
+extension Backend {
+  public func forEachPart(
+    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+  ) throws(BackendError) {
+    try body(self, batch.whole)
+  }
 }
 
 /// For backends that show nothing.

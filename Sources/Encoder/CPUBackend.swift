@@ -1,5 +1,6 @@
 import Kernels
 import Observation
+import Synchronization
 
 /// The processor's own backend: any kernel set, one thread pool. With the NEON sets of ARM it goes by their name.
 public struct CPUBackend: Backend {
@@ -8,7 +9,7 @@ public struct CPUBackend: Backend {
   public static let unsupported: [String] = []
 
   public let kernels: KernelSet
-  public let threads: Int
+  public private(set) var threads: Int
   /// More than this many compute no faster, and each takes memory of its own.
   public static let mostThreads = 1024
   /// In which numbers linear layers compute.
@@ -106,17 +107,42 @@ public struct CPUBackend: Backend {
 
   public var usesRoundings: Bool { precision != .float32 }
 
+  // MARK: Parts
+
+  /// A part of whole sequences on one thread needs no other thread until it is through the model, and its rows stay in that thread's
+  /// caches. OpenBLAS packs the weights at every call: it takes a batch as one. So does an observer of layers' inputs.
+  public func forEachPart(
+    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+  ) throws(BackendError) {
+    if gemm == .openBLAS || observer != nil { return try body(self, batch.whole) }
+    if threads == 1 {
+      for sequences in batch.parts { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
+      return
+    }
+    let division = BatchDivision(batch, threads: threads, configuration: configuration)
+    for sequences in division.shared { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
+    var alone = self
+    alone.threads = 1
+    let failure = Mutex<BackendError?>(nil)
+    ThreadPool.shared.run(tasks: division.independent.count, threads: threads) { index in
+      do throws(BackendError) {
+        try body(alone, PackedBatch.Part(batch, sequences: division.independent[index]))
+      } catch { failure.withLock { $0 = error } }
+    }
+    if let failure = failure.withLock({ $0 }) { throw failure }
+  }
+
   // MARK: Memory
 
   public func makeWorkspace(
-    for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int
+    for part: PackedBatch.Part, configuration: DistilBERT.Configuration, outputs: Int
   ) -> CPUWorkspace {
-    let longest = (0..<batch.sequenceCount).lazy.map { batch.rows(ofSequence: $0).count }.max() ?? 0
+    let longest = (0..<part.sequenceCount).lazy.map { part.rows(ofSequence: $0).count }.max() ?? 0
     return workspaces.take(
       CPUWorkspace.Layout(
-        tokens: batch.tokenCount, hidden: configuration.hidden, feedForward: configuration.feedForward,
+        tokens: part.tokenCount, hidden: configuration.hidden, feedForward: configuration.feedForward,
         quantizedCount: PackedInt8Matrix.quantizedFloatCount(
-          rows: batch.tokenCount, k: max(configuration.hidden, configuration.feedForward)),
+          rows: part.tokenCount, k: max(configuration.hidden, configuration.feedForward)),
         scratchCount: KernelSet.attentionScratchCount(count: longest, headSize: configuration.headSize),
         threads: threads))
   }
@@ -125,10 +151,10 @@ public struct CPUBackend: Backend {
 
   // MARK: Running
 
-  public func embed(_ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: CPUWorkspace) {
-    let size = embeddings.hidden
-    forEachRow(of: batch.tokenCount, cost: size) { row in
-      let target = workspace.hidden + row * size
+  public func embed(_ part: PackedBatch.Part, _ embeddings: Embeddings, _ norm: Norm, in workspace: CPUWorkspace) {
+    let (size, batch, rows) = (embeddings.hidden, part.batch, part.rowsOfBatch)
+    forEachRow(of: rows.count, cost: size) { index in
+      let (row, target) = (rows.lowerBound + index, workspace.hidden + index * size)
       embeddings.words.copyRow(Int(batch.tokenIDs[row]), to: target, count: size)
       let position = Int(batch.tokenTypes[row]) * embeddings.positionCount + Int(batch.positions[row])
       embeddings.positions.withUnsafeBufferPointer { positions in
@@ -145,21 +171,21 @@ public struct CPUBackend: Backend {
   }
 
   public func attend(
-    _ batch: PackedBatch, after projection: CPULinear, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace
+    _ part: PackedBatch.Part, after projection: CPULinear, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace
   ) {
     let (hidden, heads, headSize) = (configuration.hidden, configuration.heads, configuration.headSize)
     let scale = 1 / Float(headSize).squareRoot()
     let arithmetic = attentionArithmetic(after: projection)
-    let tasks = batch.sequenceCount * heads
+    let tasks = part.sequenceCount * heads
     // Each thread has its own scratch, so a thread is a task here and takes heads one after the other.
-    ThreadPool.shared.shareOut(tasks, threads: batch.tokenCount < 16 ? 1 : threads) { thread, task in
+    ThreadPool.shared.shareOut(tasks, threads: part.tokenCount < 16 ? 1 : threads) { thread, task in
       let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
-      let rows = batch.rows(ofSequence: sequence)
+      let rows = part.rows(ofSequence: sequence)
       guard !rows.isEmpty else { return }
       let q = workspace.queryKeyValue + rows.lowerBound * 3 * hidden + head * headSize
       kernels.attention(
         q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count,
-        attended: batch.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale, in: arithmetic,
+        attended: part.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale, in: arithmetic,
         out: workspace.context + rows.lowerBound * hidden + head * headSize, outStride: hidden,
         scratch: workspace.scratch(task: thread))
     }
@@ -191,18 +217,12 @@ public struct CPUBackend: Backend {
     addProjection(norm, in: workspace)
   }
 
-  public func head(_ layer: CPULinear, in workspace: CPUWorkspace) -> [Float] {
-    let rows = workspace.layout.tokens
-    return [Float](unsafeUninitializedCapacity: rows * layer.outputs) { buffer, count in
-      if let result = buffer.baseAddress {
-        apply(layer, to: workspace.hidden, rows: rows, epilogue: .bias, result: result, in: workspace)
-      }
-      count = rows * layer.outputs
-    }
+  public func head(_ layer: CPULinear, in workspace: CPUWorkspace, to result: UnsafeMutablePointer<Float>) {
+    apply(layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: result, in: workspace)
   }
 
-  public func hidden(in workspace: CPUWorkspace) -> [Float] {
-    Array(UnsafeBufferPointer(start: workspace.hidden, count: workspace.layout.hiddenCount))
+  public func hidden(in workspace: CPUWorkspace, to result: UnsafeMutablePointer<Float>) {
+    result.update(from: workspace.hidden, count: workspace.layout.hiddenCount)
   }
 
   // MARK: Observing

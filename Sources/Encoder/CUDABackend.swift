@@ -35,16 +35,16 @@ public struct CUDABackend: Backend {
   public func prepare(_ norm: DistilBERT.LayerNorm) throws(BackendError) -> Norm { throw error }
 
   public func makeWorkspace(
-    for batch: PackedBatch, configuration: DistilBERT.Configuration, outputs: Int
+    for part: PackedBatch.Part, configuration: DistilBERT.Configuration, outputs: Int
   ) throws(BackendError) -> Workspace { throw error }
   public func recycle(_ workspace: Workspace) {}
 
   public func embed(
-    _ batch: PackedBatch, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace
+    _ part: PackedBatch.Part, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace
   ) throws(BackendError) { throw error }
   public func projectQueryKeyValue(_ layer: Linear, in workspace: Workspace) throws(BackendError) { throw error }
   public func attend(
-    _ batch: PackedBatch, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
+    _ part: PackedBatch.Part, after projection: Linear, configuration: DistilBERT.Configuration, in workspace: Workspace
   ) throws(BackendError) { throw error }
   public func addAttention(
     _ output: Linear, _ norm: Norm, in workspace: Workspace
@@ -52,6 +52,6 @@ public struct CUDABackend: Backend {
   public func addFeedForward(
     _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace
   ) throws(BackendError) { throw error }
-  public func head(_ layer: Linear, in workspace: Workspace) throws(BackendError) -> [Float] { throw error }
-  public func hidden(in workspace: Workspace) throws(BackendError) -> [Float] { throw error }
+  public func head(_ layer: Linear, in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError) { throw error }
+  public func hidden(in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError) { throw error }
 }

@@ -152,13 +152,33 @@ struct PreparedModel<Device: Backend>: Sendable {
   func forward(
     _ batch: PackedBatch, observer: Observer?, ablation: Ablation
   ) throws(BackendError) -> [Float] {
-    if batch.tokenCount == 0 { return [] }
-    let workspace = try backend.makeWorkspace(for: batch, configuration: configuration, outputs: headOutputs)
+    let width = head == nil ? configuration.hidden : headOutputs
+    var failure: BackendError?
+    let values = [Float](unsafeUninitializedCapacity: batch.tokenCount * width) { buffer, count in
+      count = buffer.count
+      guard let result = buffer.baseAddress else { return }
+      do throws(BackendError) {
+        if observer != nil { return try compute(batch.whole, on: backend, to: result, observer: observer, ablation: ablation) }
+        try backend.forEachPart(of: batch, configuration: configuration) { (backend, part) throws(BackendError) in
+          try compute(part, on: backend, to: result + part.rowsOfBatch.lowerBound * width, observer: nil, ablation: ablation)
+        }
+      } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
+  /// The result for some sequences, `[tokens, outputs]`.
+  private func compute(
+    _ part: PackedBatch.Part, on backend: Device, to result: UnsafeMutablePointer<Float>, observer: Observer?, ablation: Ablation
+  ) throws(BackendError) {
+    if part.tokenCount == 0 { return }
+    let workspace = try backend.makeWorkspace(for: part, configuration: configuration, outputs: headOutputs)
     defer { backend.recycle(workspace) }
-    let probe = observer.map { ForwardProbe($0, model: self, batch: batch, workspace: workspace) }
+    let probe = observer.map { ForwardProbe($0, model: self, batch: part.batch, workspace: workspace) }
 
     try step(.embeddings, probe) { () throws(BackendError) in
-      try backend.embed(batch, embeddings, embeddingNorm, in: workspace)
+      try backend.embed(part, embeddings, embeddingNorm, in: workspace)
     }
     // By index: a pair of an enumeration is allocated where the device is not known when this is compiled.
     for index in layers.indices where !ablation.layers.contains(index) {
@@ -167,7 +187,7 @@ struct PreparedModel<Device: Backend>: Sendable {
         try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
       }
       try step(.attention(index), probe) { () throws(BackendError) in
-        try backend.attend(batch, after: layer.queryKeyValue, configuration: configuration, in: workspace)
+        try backend.attend(part, after: layer.queryKeyValue, configuration: configuration, in: workspace)
         for head in ablation.heads where head.layer == index {
           let first = head.head * configuration.headSize
           try backend.clearContext(columns: first..<first + configuration.headSize, in: workspace)
@@ -181,10 +201,8 @@ struct PreparedModel<Device: Backend>: Sendable {
           layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
       }
     }
-    guard let head else { return try backend.hidden(in: workspace) }
-    var logits: [Float] = []
-    try step(.head, probe) { () throws(BackendError) in logits = try backend.head(head, in: workspace) }
-    return logits
+    guard let head else { return try backend.hidden(in: workspace, to: result) }
+    try step(.head, probe) { () throws(BackendError) in try backend.head(head, in: workspace, to: result) }
   }
 
   /// Runs a step; where nobody watches, at the price of a comparison.

@@ -116,6 +116,18 @@ final class ForwardProbe<Device: Backend> {
 
   // MARK: Tensors
 
+  /// `[tokens, hidden]`, as it is now.
+  private func stream() throws(BackendError) -> [Float] {
+    var values = [Float](repeating: 0, count: tokens * hidden)
+    var failure: BackendError?
+    values.withUnsafeMutableBufferPointer { values in
+      guard let base = values.baseAddress else { return }
+      do throws(BackendError) { try model.backend.hidden(in: workspace, to: base) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
   /// Keeps what the step is about to overwrite.
   private func prepare(for step: ForwardStep) throws(BackendError) {
     let wanted: [String]
@@ -129,12 +141,11 @@ final class ForwardProbe<Device: Backend> {
       wanted = values + operands
     default: wanted = []
     }
-    residual = wanted.contains(where: observer.wants) ? try model.backend.hidden(in: workspace) : []
+    residual = wanted.contains(where: observer.wants) ? try stream() : []
   }
 
   private func observe(_ step: ForwardStep) throws(BackendError) {
     let backend = model.backend
-    func stream() throws(BackendError) -> [Float] { try backend.hidden(in: workspace) }
     switch step {
     case .embeddings:
       try give("embeddings", width: hidden, stream)
@@ -209,7 +220,7 @@ final class ForwardProbe<Device: Backend> {
   private func giveLogits(_ name: String) throws(BackendError) {
     guard let head = model.head else { return }
     try give(name, width: model.headOutputs) { () throws(BackendError) in
-      try model.backend.apply(head, nil, to: try model.backend.hidden(in: workspace))
+      try model.backend.apply(head, nil, to: try stream())
     }
   }
 

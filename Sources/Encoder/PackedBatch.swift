@@ -91,6 +91,38 @@ public struct PackedBatch: Sendable {
   public func attendedCount(ofSequence index: Int) -> Int { tokenCounts[index] }
 }
 
+extension PackedBatch {
+  /// Consecutive sequences of a batch, and their rows, which count from the part's first.
+  public struct Part: Sendable {
+    public let batch: PackedBatch
+    public let sequences: Range<Int>
+
+    public init(_ batch: PackedBatch, sequences: Range<Int>) {
+      precondition(sequences.lowerBound >= 0 && sequences.upperBound <= batch.sequenceCount)
+      self.batch = batch
+      self.sequences = sequences
+    }
+
+    /// Where the part stands in the batch.
+    public var rowsOfBatch: Range<Int> {
+      batch.sequenceStarts[sequences.lowerBound]..<batch.sequenceStarts[sequences.upperBound]
+    }
+    public var tokenCount: Int { rowsOfBatch.count }
+    public var sequenceCount: Int { sequences.count }
+
+    /// The rows of the part's sequence `index`.
+    public func rows(ofSequence index: Int) -> Range<Int> {
+      let (rows, first) = (batch.rows(ofSequence: sequences.lowerBound + index), rowsOfBatch.lowerBound)
+      return rows.lowerBound - first..<rows.upperBound - first
+    }
+
+    /// As `PackedBatch.attendedCount`.
+    public func attendedCount(ofSequence index: Int) -> Int { batch.attendedCount(ofSequence: sequences.lowerBound + index) }
+  }
+
+  public var whole: Part { Part(self, sequences: 0..<sequenceCount) }
+}
+
 /// What is wrong with a batch of token ids, or stopped its computation.
 public enum BatchError: Error, Equatable, CustomStringConvertible {
   case rowCount(field: String, found: Int, expected: Int)

@@ -70,25 +70,27 @@ extension KernelSet {
       epilogue.code, c + columns.lowerBound, ldc, next.map { b.panels.pointer + $0 * b.k })
   }
 
-  /// Quantises one row of activations. A row that holds what is not finite gets a scale that is not a number, and so does what is
-  /// computed from it.
+  /// Quantises rows of activations that lie end to end, from row `first` of `target` on. A row that holds what is not finite gets a scale that
+  /// is not a number, and so does what is computed from it.
   func quantize(
-    _ x: UnsafePointer<Float>, count: Int, paddedCount: Int, as quantization: PackedInt8Matrix.ActivationQuantization,
-    u: UnsafeMutablePointer<UInt8>, scale: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Int32>
+    _ x: UnsafePointer<Float>, rows: Int, count: Int, paddedCount: Int, as quantization: PackedInt8Matrix.ActivationQuantization,
+    to target: QuantizedRows, from first: Int
   ) {
-    let isFinite: Int32
+    let (u, scales, sums) = (target.bytes + first * target.stride, target.scales + first, target.sums + first)
     switch quantization {
     case .dynamic:
-      isFinite = table.f32u8_quantize_row.unsafelyUnwrapped(x, count, paddedCount, u, scale, sum)
-    case .fixed(let fixedScale, let zeroPoint, let isSigned):
-      scale.pointee = fixedScale
-      isFinite = table.f32u8_quantize_fixed_row.unsafelyUnwrapped(
-        x, count, paddedCount, fixedScale, zeroPoint, isSigned ? -128 : 0, isSigned ? 127 : 255, isSigned ? 128 : 0, u, sum)
-    }
-    if isFinite == 0 {
-      u.update(repeating: 0, count: paddedCount)
-      scale.pointee = .nan
-      sum.pointee = 0
+      table.f32u8_quantize_rows.unsafelyUnwrapped(x, rows, count, paddedCount, u, target.stride, scales, sums)
+    case .fixed(let scale, let zeroPoint, let isSigned):
+      let (low, high, shift): (Int32, Int32, Int32) = isSigned ? (-128, 127, 128) : (0, 255, 0)
+      for row in 0..<rows {
+        let isFinite = table.f32u8_quantize_fixed_row.unsafelyUnwrapped(
+          x + row * count, count, paddedCount, scale, zeroPoint, low, high, shift, u + row * target.stride, sums + row)
+        scales[row] = scale
+        if isFinite == 0 {
+          (u + row * target.stride).update(repeating: 0, count: paddedCount)
+          (scales[row], sums[row]) = (.nan, 0)
+        }
+      }
     }
   }
 

@@ -173,17 +173,29 @@ public struct PackedInt8Matrix: Sendable {
   ) {
     let threads = ThreadPool.worthwhile(threads, products: rows * k * n / 4)
     let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: room)
-    // Some thousands of elements take a microsecond.
-    let share = max(1, 16_384 / k)
-    ThreadPool.shared.run(tasks: (rows + share - 1) / share, threads: threads) { task in
-      forEachRow(task * share..<min(rows, (task + 1) * share), of: input) { row, values in
-        kernels.quantize(
-          values, count: k, paddedCount: paddedK, as: activation, u: quantized.bytes + row * quantized.stride,
-          scale: quantized.scales + row, sum: quantized.sums + row)
+    let share = (rows + threads - 1) / threads
+    if threads == 1 || share >= leastRows {
+      // A thread multiplies the rows that it has quantised: they are in its caches. As many tasks as threads, or a multiple.
+      let most = threads == 1 ? 384 : 192
+      let block = Self.blockRows(rows, blocks: threads * ((share + most - 1) / most))
+      let blocks = (rows + block - 1) / block
+      ThreadPool.shared.run(tasks: blocks, threads: threads) { task in
+        let part = task * block..<min(rows, (task + 1) * block)
+        quantize(part, of: input, to: quantized, kernels: kernels)
+        kernels.multiply(
+          rows: part, a: quantized, b: self, columns: 0..<n, next: task + threads < blocks ? 0 : nil, bias: bias, epilogue: epilogue,
+          c: result, ldc: n)
       }
+      return
+    }
+    // Some thousands of elements take a microsecond.
+    let quantizedAtOnce = max(1, 16_384 / k)
+    ThreadPool.shared.run(tasks: (rows + quantizedAtOnce - 1) / quantizedAtOnce, threads: threads) { task in
+      quantize(task * quantizedAtOnce..<min(rows, (task + 1) * quantizedAtOnce), of: input, to: quantized, kernels: kernels)
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
-    let rowBlock = min(rows, max(96, 393_216 / paddedK / 96 * 96))
+    let most = max(96, 393_216 / paddedK)
+    let rowBlock = Self.blockRows(rows, blocks: (rows + most - 1) / most)
     let columnBlock = Self.panelWidth * 2
     let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
     ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
@@ -195,21 +207,32 @@ public struct PackedInt8Matrix: Sendable {
         bias: bias, epilogue: epilogue, c: result, ldc: n)
     }
   }
+
+  /// With fewer rows a thread, columns are shared out: all threads together read the weights once then, not each. That matters less where the
+  /// weights stay in a second-level cache.
+  private var leastRows: Int { panels.count <= 1 << 20 ? 64 : 128 }
+
+  /// The rows of a block, all blocks but the last of one size, in whole tiles of 4 and of 6 rows.
+  private static func blockRows(_ rows: Int, blocks: Int) -> Int {
+    max(1, ((rows + blocks - 1) / blocks + 11) / 12 * 12)
+  }
 }
 
 extension PackedInt8Matrix {
-  /// Calls `body` with each row of `input`, times the factors where there are any.
-  private func forEachRow(_ rows: Range<Int>, of input: UnsafePointer<Float>, _ body: (Int, UnsafePointer<Float>) -> Void) {
-    guard let inputFactors else {
-      for row in rows { body(row, input + row * k) }
-      return
+  /// Quantises rows of `input`, times the factors where there are any.
+  private func quantize(_ rows: Range<Int>, of input: UnsafePointer<Float>, to target: QuantizedRows, kernels: KernelSet) {
+    func quantize(_ values: UnsafePointer<Float>, _ rows: Range<Int>) {
+      kernels.quantize(
+        values, rows: rows.count, count: k, paddedCount: paddedK, as: activation, to: target, from: rows.lowerBound)
     }
+    guard let inputFactors else { return quantize(input + rows.lowerBound * k, rows) }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: k) { product in
+      guard let base = product.baseAddress else { return }
       inputFactors.withUnsafeBufferPointer { factors in
         for row in rows {
           let values = input + row * k
           for i in 0..<k { product[i] = values[i] * factors[i] }
-          if let base = product.baseAddress { body(row, UnsafePointer(base)) }
+          quantize(base, row..<row + 1)
         }
       }
     }
@@ -244,20 +267,16 @@ extension PackedInt8Matrix {
   /// Rows of an input `[rows, k]` as `multiply` quantises them: the bytes that the kernel reads, `[rows, k]`, and the scale of each row.
   public func quantized(_ input: [Float], kernels: KernelSet) -> (bytes: [UInt8], scales: [Float]) {
     let rows = input.count / k
-    var bytes = [UInt8](repeating: 0, count: rows * k)
-    var scales = [Float](repeating: 0, count: rows)
-    withUnsafeTemporaryAllocation(byteCount: paddedK, alignment: 64) { room in
-      let row = room.bindMemory(to: UInt8.self)
+    let size = Self.quantizedFloatCount(rows: rows, k: k) * MemoryLayout<Float>.stride
+    return withUnsafeTemporaryAllocation(byteCount: size, alignment: 64) { room in
+      guard let base = room.bindMemory(to: Float.self).baseAddress else { return ([], []) }
+      let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: base)
       input.withUnsafeBufferPointer { input in
-        guard let input = input.baseAddress, let u = row.baseAddress else { return }
-        forEachRow(0..<rows, of: input) { index, values in
-          var sum: Int32 = 0
-          kernels.quantize(values, count: k, paddedCount: paddedK, as: activation, u: u, scale: &scales[index], sum: &sum)
-          for place in 0..<k { bytes[index * k + place] = u[place] }
-        }
+        if let input = input.baseAddress { quantize(0..<rows, of: input, to: quantized, kernels: kernels) }
       }
+      let bytes = (0..<rows).flatMap { row in (0..<k).map { quantized.bytes[row * quantized.stride + $0] } }
+      return (bytes, Array(UnsafeBufferPointer(start: quantized.scales, count: rows)))
     }
-    return (bytes, scales)
   }
 }
 

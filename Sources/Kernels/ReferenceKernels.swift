@@ -30,9 +30,9 @@ extension sq_kernel_set {
       guard let a, let panels, let c else { return }
       Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
     }
-    set.f32u8_quantize_row = { x, n, paddedCount, u, scale, sum in
-      guard let x, let u, let scale, let sum else { return 0 }
-      return Reference.quantize(x, n, paddedCount, u, scale, sum) ? 1 : 0
+    set.f32u8_quantize_rows = { x, rows, n, paddedCount, u, stride, scales, sums in
+      guard let x, let u, let scales, let sums else { return }
+      for row in 0..<rows { Reference.quantize(x + row * n, n, paddedCount, u + row * stride, scales + row, sums + row) }
     }
     set.f32u8_quantize_fixed_row = { x, n, paddedCount, scale, zeroPoint, low, high, shift, u, sum in
       guard let x, let u, let sum else { return 0 }
@@ -120,21 +120,29 @@ enum Reference {
     return exp2(p)
   }
 
-  /// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|). What is subtracted is u · P(u): below 2.2 with u = |x|, from there to 5.5 with another P and
-  /// u = 5.5 − |x|, beyond nothing.
+  /// x · Φ(x) = max(x, 0) − u · Φ(−u), with u = |x|: what is subtracted is, in each of eight parts of 0…5.5, a polynomial in the distance from a
+  /// point of the part.
   static func gelu(_ x: Float) -> Float {
-    let isNear = x.magnitude < 2.2
-    let rest = 5.5 - x.magnitude
-    let u = isNear ? x.magnitude : rest > 0 ? rest : 0
-    let coefficients: [(near: Float, far: Float)] = [
-      (-0x1.6aaa92p-11, -0x1.3addeap-17), (0x1.436e9cp-9, 0x1.73fb8p-14), (-0x1.5c5cecp-10, -0x1.7c5398p-12),
-      (-0x1.2e8c2ep-7, 0x1.b9aa56p-11), (-0x1.33895p-13, -0x1.2d39bp-10), (0x1.10243ep-4, 0x1.eb013p-11),
-      (0x1.db4e38p-16, -0x1.b53ccap-12), (-0x1.98853ep-2, 0x1.7d8ae8p-14), (0.5, -0x1.59e3f6p-18),
-    ]
-    var p: Float = isNear ? 0x1.0f0a2ep-14 : 0x1.9aca3cp-23
-    for (near, far) in coefficients { p = (isNear ? near : far).addingProduct(p, u) }
-    return (0 > x ? 0 : x).addingProduct(-u, p)
+    let u = x.magnitude < geluEnds[7] ? x.magnitude : geluEnds[7]
+    let part = geluEnds.prefix(7).count { $0 <= u }
+    let distance = u - geluPoints[part]
+    var p: Float = 0
+    for coefficients in geluCoefficients { p = coefficients[part].addingProduct(p, distance) }
+    return (0 > x ? 0 : x) - p
   }
+
+  private static let geluEnds: [Float] = [0.5, 0.75, 1, 1.5, 2, 3, 4, 5.5]
+  private static let geluPoints: [Float] = [0, 0.625, 0.875, 1.25, 1.75, 2.5, 3.5, 5.5]
+  /// Highest power first.
+  private static let geluCoefficients: [[Float]] = [
+    [-0x1.0b2f3p-7, -0x1.e9086ap-13, 0x1.29aa44p-8, 0x1.b14442p-8, 0x1.0d5e28p-9, -0x1.e434ccp-10, 0x1.3d6392p-16, 0x1.64ae7ap-16],
+    [-0x1.82342ap-10, -0x1.8293b6p-6, -0x1.496ae4p-6, -0x1.98cddp-8, 0x1.fc91dep-8, 0x1.1b1c3ap-8, -0x1.a3a3d4p-11, 0x1.99473ap-16],
+    [0x1.124ac4p-4, 0x1.3db8dp-6, -0x1.1f2eb8p-7, -0x1.1845c8p-5, -0x1.daae7cp-6, -0x1.104ffp-11, 0x1.46783p-9, -0x1.b8a67ep-19],
+    [-0x1.1acd72p-14, 0x1.f95d78p-4, 0x1.06cdep-3, 0x1.7bea8p-4, 0x1.829ce6p-6, -0x1.0d54fep-6, -0x1.13a0c4p-8, -0x1.2ead38p-15],
+    [-0x1.988372p-2, -0x1.0e6796p-2, -0x1.57e0a6p-3, -0x1.474ecp-5, 0x1.777ab4p-5, 0x1.3123eep-5, 0x1.251494p-8, -0x1.37b88p-16],
+    [0.5, 0x1.f2c4f2p-5, -0x1.8329dcp-5, -0x1.f66cp-4, -0x1.c65a8cp-4, -0x1.341bcep-5, -0x1.71d458p-9, -0x1.1ba4d2p-18],
+    [0, 0x1.547624p-3, 0x1.55e3e6p-3, 0x1.0e76a2p-3, 0x1.1f24ep-4, 0x1.fcb20ep-7, 0x1.aae0f8p-11, 0],
+  ]
 
   /// GELU's derivative Φ(x) + x · φ(x), with φ(x) = exp(−x² / 2) / √(2π).
   static func geluSlope(_ x: Float) -> Float {
@@ -168,22 +176,34 @@ enum Reference {
     return two.x + two.y
   }
 
+  /// Sums over a row: of every 64th element one, added in halves.
+  private struct RowSums {
+    private var sums = [SIMD16<Float>](repeating: SIMD16(), count: 4)
+
+    subscript(element: Int) -> Float {
+      get { sums[element / lanes % sums.count][element % lanes] }
+      set { sums[element / lanes % sums.count][element % lanes] = newValue }
+    }
+
+    var total: Float { sum((sums[0] + sums[1]) + (sums[2] + sums[3])) }
+  }
+
   static func residualNorm(
     _ residual: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?,
     _ scale: UnsafePointer<Float>, _ shift: UnsafePointer<Float>, _ epsilon: Float, _ n: Int
   ) {
-    var sums = SIMD16<Float>()
+    var sums = RowSums()
     for i in 0..<n {
       residual[i] += bias.map { x[i] + $0[i] } ?? x[i]
-      sums[i % lanes] += residual[i]
+      sums[i] += residual[i]
     }
-    let mean = sum(sums) / Float(n)
-    var squares = SIMD16<Float>()
+    let mean = sums.total / Float(n)
+    var squares = RowSums()
     for i in 0..<n {
       let d = residual[i] - mean
-      squares[i % lanes].addProduct(d, d)
+      squares[i].addProduct(d, d)
     }
-    let factor = 1 / (sum(squares) / Float(n) + epsilon).squareRoot()
+    let factor = 1 / (squares.total / Float(n) + epsilon).squareRoot()
     for i in 0..<n {
       residual[i] = shift[i].addingProduct((residual[i] - mean) * factor, scale[i])
     }
@@ -229,9 +249,13 @@ enum Reference {
   static func quantize(
     _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ u: UnsafeMutablePointer<UInt8>,
     _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
-  ) -> Bool {
+  ) {
     let row = UnsafeBufferPointer(start: x, count: n)
-    guard row.allSatisfy(\.isFinite) else { return false }
+    guard row.allSatisfy(\.isFinite) else {
+      u.update(repeating: 0, count: paddedCount)
+      (scale.pointee, sum.pointee) = (.nan, 0)
+      return
+    }
     let largest = row.reduce(0) { max($0, $1.magnitude) }
     scale.pointee = largest / 127
     // A row of subnormals has no reciprocal in range; it counts as zeros.
@@ -243,7 +267,6 @@ enum Reference {
       u[i] = UInt8(q + 128)
     }
     for i in n..<paddedCount { u[i] = 128 }
-    return true
   }
 
   /// u = round(x / scale) + zeroPoint within `range`, plus `shift`.

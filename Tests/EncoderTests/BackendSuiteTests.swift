@@ -76,7 +76,9 @@ struct BackendSuiteTests {
   /// Every entry of the CUDA stub is the same typed error; returns how many were asked.
   private func checkStub() throws -> Int {
     let (cuda, model) = (CUDABackend(), TinyModel(EncoderTests.shapes[0], seed: 1).model)
-    let (batch, workspace) = (PackedBatch([[1]]), CUDABackend.Workspace())
+    let (part, workspace) = (PackedBatch([[1]]).whole, CUDABackend.Workspace())
+    let result = UnsafeMutablePointer<Float>.allocate(capacity: 2)
+    defer { result.deallocate() }
     let (linear, norm, embeddings) = (CUDABackend.Linear(), CUDABackend.Norm(), CUDABackend.Embeddings())
     guard case .unavailable(let reason) = CUDABackend.availability else {
       Issue.record("no build has a CUDA backend that is available")
@@ -87,14 +89,14 @@ struct BackendSuiteTests {
       { _ = try cuda.prepare([model.layers[0].query]) },
       { _ = try cuda.prepareHead(model.layers[0].query) },
       { _ = try cuda.prepare(model.embeddings.norm) },
-      { _ = try cuda.makeWorkspace(for: batch, configuration: model.configuration, outputs: 2) },
-      { try cuda.embed(batch, embeddings, norm, in: workspace) },
+      { _ = try cuda.makeWorkspace(for: part, configuration: model.configuration, outputs: 2) },
+      { try cuda.embed(part, embeddings, norm, in: workspace) },
       { try cuda.projectQueryKeyValue(linear, in: workspace) },
-      { try cuda.attend(batch, after: linear, configuration: model.configuration, in: workspace) },
+      { try cuda.attend(part, after: linear, configuration: model.configuration, in: workspace) },
       { try cuda.addAttention(linear, norm, in: workspace) },
       { try cuda.addFeedForward(linear, .gelu, linear, norm, in: workspace) },
-      { _ = try cuda.head(linear, in: workspace) },
-      { _ = try cuda.hidden(in: workspace) },
+      { try cuda.head(linear, in: workspace, to: result) },
+      { try cuda.hidden(in: workspace, to: result) },
       { _ = try Encoder(model, backend: cuda) },
     ]
     for entry in entries { #expect(throws: BackendError.unavailable(.cuda, reason: reason)) { try entry() } }

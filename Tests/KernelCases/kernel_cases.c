@@ -142,27 +142,29 @@ static int run_f32_gemm(size_t kernel, size_t index, const sq_kernel_set *set, s
   return 1;
 }
 
-static int run_f32u8_quantize_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+static int run_f32u8_quantize_rows(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
   static const float reaches[] = {1, 1e-3f, 1e30f, 1e-39f, 0};
   static const float last[] = {0, __builtin_inff(), -__builtin_inff(), __builtin_nanf("")};
   uint64_t state = seed_of(kernel, index);
   const size_t n = lengths[digit(&index, COUNT(lengths))];
   const float reach = reaches[digit(&index, COUNT(reaches))], extra = last[digit(&index, COUNT(last))];
   if (index) return 0;
-  snprintf(result->text, sizeof result->text, "%zu elements up to %g, the last %g", n, (double)reach, (double)extra);
-  const size_t padded = (n + 3) / 4 * 4;
-  float *const x = floats(&state, n, reach), scale = 0;
-  x[n - 1] += extra;
-  uint8_t *const u = bytes(&state, padded);
-  int32_t sum = 0;
-  const int finite = set->f32u8_quantize_row(x, n, padded, u, &scale, &sum) != 0;
-  put(result, &finite, sizeof finite);
-  if (finite) {
-    put(result, u, padded);
+  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4;
+  snprintf(result->text, sizeof result->text, "%zu rows of %zu elements up to %g, the last %g", rows, n, (double)reach, (double)extra);
+  float *const x = floats(&state, rows * n, reach), *const scales = floats(&state, rows, 1);
+  x[rows * n - 1] += extra;
+  uint8_t *const u = bytes(&state, rows * stride);
+  int32_t sums[6];
+  set->f32u8_quantize_rows(x, rows, n, padded, u, stride, scales, sums);
+  put(result, u, rows * stride);
+  put(result, sums, rows * sizeof *sums);
+  // One not-a-number is as good as another.
+  for (size_t row = 0; row < rows; row++) {
+    const float scale = scales[row] == scales[row] ? scales[row] : -1;
     put(result, &scale, sizeof scale);
-    put(result, &sum, sizeof sum);
   }
   free(x);
+  free(scales);
   free(u);
   return 1;
 }

@@ -21,10 +21,24 @@ struct Int8KernelTests {
   static func quantize(
     _ row: [Float], _ quantization: PackedInt8Matrix.ActivationQuantization, with set: KernelSet
   ) -> Quantized {
-    let padded = (row.count + 3) / 4 * 4
-    var (bytes, scale, sum) = ([UInt8](repeating: 1, count: padded), Float(0), Int32(0))
-    set.quantize(row, count: row.count, paddedCount: padded, as: quantization, u: &bytes, scale: &scale, sum: &sum)
-    return Quantized(bytes: bytes, scaleBits: scale.bitPattern, sum: sum)
+    quantize([row], quantization, with: set)[0]
+  }
+
+  /// Rows of one length.
+  static func quantize(
+    _ rows: [[Float]], _ quantization: PackedInt8Matrix.ActivationQuantization, with set: KernelSet
+  ) -> [Quantized] {
+    let (count, stride) = (rows[0].count, (rows[0].count + 63) / 64 * 64)
+    let padded = (count + 3) / 4 * 4
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * rows.count + rows.count * stride / 4) { room in
+      let target = QuantizedRows(rows: rows.count, stride: stride, in: room.baseAddress!)
+      target.bytes.update(repeating: 1, count: rows.count * stride)
+      set.quantize(rows.flatMap { $0 }, rows: rows.count, count: count, paddedCount: padded, as: quantization, to: target, from: 0)
+      return rows.indices.map { row in
+        Quantized(
+          bytes: (0..<padded).map { target.bytes[row * stride + $0] }, scaleBits: target.scales[row].bitPattern, sum: target.sums[row])
+      }
+    }
   }
 
   @Test(arguments: sets)
@@ -45,6 +59,20 @@ struct Int8KernelTests {
           let quantized = Self.quantize(row, quantization, with: set)
           #expect(Float(bitPattern: quantized.scaleBits).isNaN, "\(bad) must not become a number")
         }
+      }
+    }
+  }
+
+  /// Rows that are quantised together, one of them with what is not finite, are what each is alone.
+  @Test(arguments: sets, activations)
+  func quantizedTogether(_ name: KernelSet.Name, _ activation: PackedInt8Matrix.ActivationQuantization) throws {
+    let set = try KernelSet(name)
+    var random = SplitMix64(seed: 24)
+    for count in 1...9 {
+      for length in [1, 16, 63, 130] {
+        var rows = (0..<count).map { row in random.floats(length, in: -Float(row + 1)...Float(row + 1)) }
+        rows[count / 2][length - 1] = .infinity
+        #expect(Self.quantize(rows, activation, with: set) == rows.map { Self.quantize($0, activation, with: Self.reference) })
       }
     }
   }

@@ -35,27 +35,30 @@ c, e = minimax(np.stack([r ** (1 + i) for i in range(5)], 1), 2.0 ** r - 1, 2.0 
 show("exp2", c, e)
 
 
-def rounded(u, target, weight, degree, fixed):
-    """Coefficients of u, u^2, ... as floats: the highest is rounded, the others are fitted anew, and so on down."""
+def rounded(u, target, weight, powers, fixed):
+    """Coefficients of powers of u as floats: the highest is rounded, the others are fitted anew, and so on down."""
     c = dict(fixed)
     rest = target - sum(v * u ** i for i, v in c.items())
-    free = [i for i in range(1, degree + 1) if i not in c]
+    free = [i for i in powers if i not in c]
     while free:
-        powers = np.stack([u ** i for i in free], 1)
-        scale = np.abs(powers).max(0)
-        fitted, _ = minimax(powers / scale, rest, weight, 150)
+        basis = np.stack([u ** i for i in free], 1)
+        scale = np.abs(basis).max(0)
+        fitted, _ = minimax(basis / scale, rest, weight, 150)
         i = free.pop()
         c[i] = float(np.float32(fitted[-1] / scale[-1]))
         rest = rest - c[i] * u ** i
-    return [c[i] for i in range(1, degree + 1)], np.abs(rest * weight).max()
+    return [c[i] for i in powers], np.abs(rest * weight).max()
 
 
-# max(x, 0) - GELU(x) = t * Phi(-t) with t = |x|: one polynomial in t up to 2.2, one in 5.5 - t from there to 5.5, both zero where their variable
-# is. What counts is the error relative to 1 + t; a half for the first coefficient keeps small numbers' relative error small.
-bound, end = 2.2, 5.5
-for name, t, u, fixed in [("near", nodes(1e-6, bound, 1500), lambda t: t, {1: 0.5}), ("far", nodes(bound, end - 1e-6, 1500), lambda t: end - t, {})]:
-    c, e = rounded(u(t), t * special.erfc(t / np.sqrt(2)) / 2, 1 / (1 + t), 10, fixed)
-    show(f"GELU {name}", c, e)
+# max(x, 0) - GELU(x) = t * Phi(-t) with t = |x|: in each of eight parts a polynomial in t - point, zero at 0 and at 5.5. What counts is the error
+# relative to 1 + t; a half for the first part's first coefficient keeps small numbers' relative error small.
+ends = [0, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5.5]
+for a, b in zip(ends, ends[1:]):
+    point = 0 if a == 0 else b if b == ends[-1] else (a + b) / 2
+    fixed = {0: 0.0, 1: 0.5} if a == 0 else {0: 0.0} if b == ends[-1] else {}
+    t = nodes(a + 1e-6 * (a == 0), b - 1e-6 * (b == ends[-1]), 1500)
+    c, e = rounded(t - point, t * special.erfc(t / np.sqrt(2)) / 2, 1 / (1 + t), range(7), fixed)
+    show(f"GELU, {a} to {b}, around {point}", c, e)
 
 # Phi(-t) = 2^-(1 + t * P(t)) for 0 <= t <= 8; what counts is the error of t * Phi(-t): d Phi = Phi * ln 2 * t * dP
 t = nodes(1e-9, 8.0)
