@@ -14,10 +14,10 @@
 #define MOST_SUM(attended) (65536.0f - (float)(attended))
 #define MOST_PROBABILITY 32767
 
-/// The length of the longest query or key as integers. A difference of two of their products stays below 2³¹, though rounding makes them longer.
+/// The length of the longest query or key as integers: no element is larger, and no product of two, though rounding makes them longer, than 2³¹.
 #define LONGEST 32000
 
-/// The most that a score's unit may count as an exponent of 2. Queries and keys are rounded; thousands of units come from that.
+/// The most that a score's unit may count as an exponent of 2. The rounding of queries and keys is worth thousands of units.
 #define MOST_EXPONENT 0x1p-6f
 
 /// A block's rows in whole vectors.
@@ -152,7 +152,7 @@ INLINE void s16_tile(const size_t rows, const size_t vectors, const int32_t *a, 
                      size_t ldb, const pair_results *results, size_t row, size_t column) {
   v16i sums[PAIR_MOST_ROWS][SQ_PAIR_VECTORS];
   EACH(i, rows) EACH(j, vectors) sums[i][j] = splat_i(0);
-  // Unrolled, the compiler runs out of registers.
+  // Unrolled further, the compiler runs out of registers.
 #pragma clang loop unroll_count(2)
   for (size_t pair = 0; pair < pairs; pair++, b += ldb) {
     pairs_t y[SQ_PAIR_VECTORS];
@@ -271,7 +271,7 @@ INLINE void s16_probabilities_row(float *row, size_t n, float share) {
 INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n, v16 *most, float *exponents) {
   v16 largest[PADDED_BLOCK / LANES], sums[PADDED_BLOCK] = {0};
   float factors[PADDED_BLOCK], shifts[PADDED_BLOCK], shares[PADDED_BLOCK];
-  for (size_t i = 0; i < PADDED_BLOCK; i += LANES) {
+  for (size_t i = 0; i < rows; i += LANES) {
     largest[i / LANES] = largest16_each(most + i);
     const v16 factor = min16(load16(exponents + i), splat(MOST_EXPONENT)) * splat(COARSE_EXP2_UNIT);
     store16(factors + i, factor);
@@ -279,7 +279,7 @@ INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n,
   }
   for (size_t i = 0; i < rows; i += SQ_ABREAST)
     s16_exponentials_rows(scores + i * row_length, row_length, rows - i, n, factors + i, shifts + i, sums + i);
-  for (size_t i = 0; i < PADDED_BLOCK; i += LANES) {
+  for (size_t i = 0; i < rows; i += LANES) {
     // Nearly 1: the shift is rounded.
     v16 exponential = fma16(largest[i / LANES], load16(factors + i), load16(shifts + i));
     coarse_exp2_each(&exponential, 1);
@@ -326,6 +326,7 @@ INLINE void s16_attention_of(const float *q, const float *k, const float *v, siz
   }
 }
 
+// The usual sizes of heads are constants: loops over a head's elements are unrolled, without a branch for parts of vectors.
 void SQ_SYMBOL(s16_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
                               size_t head_size, float scale, float *out, size_t out_stride, void *scratch) {
   if (head_size == 64) s16_attention_of(q, k, v, stride, n, attended, 64, scale, out, out_stride, scratch);

@@ -46,9 +46,9 @@ INLINE void coarse_exp2_each(v16 *x, const size_t n) {
   EACH(i, n) x[i] = max16(x[i], splat(-100 * COARSE_EXP2_UNIT));
   EACH(i, n) bits[i] = __builtin_convertvector(x[i], v16i);
   EACH(i, n) x[i] = (v16)((bits[i] & splat_i(0x7fffff)) | splat_i(0x3f800000));
-  EACH(i, n) p[i] = fma16(splat(0x1.bb7cd4p-7f), x[i], splat(-0x1.168e3ap-9f));
-  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.553966p-3f));
-  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.3f8120p-2f));
+  EACH(i, n) p[i] = fma16(splat(0x1.bb7cd2p-7f), x[i], splat(-0x1.168e0ap-9f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.553964p-3f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.3f8122p-2f));
   EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.051a08p-1f));
   EACH(i, n) x[i] = (v16)((v16i)p[i] + (bits[i] & splat_i(~0x7fffff)));
 }

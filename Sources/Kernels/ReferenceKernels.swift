@@ -95,8 +95,8 @@ enum Reference {
   static func coarseExp2(_ x: Float) -> Float {
     let bits = Int32(x > -100 * coarseExp2Unit ? x : -100 * coarseExp2Unit)
     let fraction = Float(bitPattern: UInt32(bits & 0x7f_ffff) | 0x3f80_0000)
-    var p: Float = 0x1.bb7cd4p-7
-    for coefficient: Float in [-0x1.168e3ap-9, 0x1.553966p-3, 0x1.3f8120p-2, 0x1.051a08p-1] {
+    var p: Float = 0x1.bb7cd2p-7
+    for coefficient: Float in [-0x1.168e0ap-9, 0x1.553964p-3, 0x1.3f8122p-2, 0x1.051a08p-1] {
       p = coefficient.addingProduct(p, fraction)
     }
     return Float(bitPattern: p.bitPattern &+ UInt32(bitPattern: bits & ~0x7f_ffff))
