@@ -154,7 +154,7 @@ INLINE void s16_tile(const size_t rows, const size_t vectors, const int32_t *a, 
   EACH(i, rows) EACH(j, vectors) sums[i][j] = splat_i(0);
   // Unrolled further, the compiler runs out of registers.
 #pragma clang loop unroll_count(2)
-  for (size_t pair = 0; pair < pairs; pair++, b += ldb) {
+  [[clang::code_align(64)]] for (size_t pair = 0; pair < pairs; pair++, b += ldb) {
     pairs_t y[SQ_PAIR_VECTORS];
     EACH(j, vectors) y[j] = load_pairs(b + j * LANES);
     EACH(i, rows) {
