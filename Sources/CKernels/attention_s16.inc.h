@@ -14,19 +14,26 @@
 #define MOST_SUM(attended) (65536.0f - (float)(attended))
 #define MOST_PROBABILITY 32767
 
-/// The length of the longest query or key as integers. A difference of two of their products stays below 2³¹, though rounding makes them longer.
+/// The length of the longest query or key as integers: no element is larger, and no product of two, though rounding makes them longer, than 2³¹.
 #define LONGEST 32000
+
+/// The most that a score's unit may count as an exponent of 2. The rounding of queries and keys is worth thousands of units.
+#define MOST_EXPONENT 0x1p-6f
+
+/// A block's rows in whole vectors.
+#define PADDED_BLOCK ((SQ_QUERY_BLOCK + LANES - 1) / LANES * LANES)
 
 _Static_assert(SQ_S16_PANEL % (SQ_PAIR_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
-typedef int16_t v16s __attribute__((vector_size(32)));
+typedef int16_t v32s __attribute__((vector_size(64)));
 
 /// x · factor to the nearest integer, ties to even, in the low 16 bits of each lane.
 INLINE v16i fixed_point(v16 x, v16 factor) { return (v16i)fma16(x, factor, splat(ROUNDER)); }
 
-INLINE void store_halves(void *p, v16i x) {
-  const v16s halves = __builtin_convertvector(x, v16s);
-  memcpy(p, &halves, sizeof halves);
+/// The low halves of two vectors' words: 32 integers of 16 bits, a pair in each word.
+INLINE v16i low_halves(v16i first, v16i second) {
+  return (v16i)__builtin_shufflevector((v32s)first, (v32s)second, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40,
+                                       42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62);
 }
 
 /// Up to 16 floats at `p`, of which `left` are there; the other lanes are zero.
@@ -41,62 +48,59 @@ INLINE float largest_magnitude(const float *x, size_t stride, size_t rows, size_
   return float_of_bits(largest16i(most));
 }
 
-/// The squares of a row in 16 sums.
-INLINE v16 squares_of(const float *row, size_t n) {
-  v16 sum = splat(0);
-  for (size_t i = 0; i < n; i += LANES) {
-    const v16 x = load_left(row + i, n - i);
-    sum = fma16(x, x, sum);
+/// The squared lengths of 16 rows of n, of which `rows` are there; the others are as long as the last.
+INLINE v16 squared_lengths(const float *x, size_t stride, size_t rows, size_t n) {
+  v16 sums[LANES];
+  for (size_t j = 0; j < LANES; j++) {
+    const float *const row = x + (j < rows ? j : rows - 1) * stride;
+    sums[j] = splat(0);
+    for (size_t i = 0; i < n; i += LANES) {
+      const v16 part = load_left(row + i, n - i);
+      sums[j] = fma16(part, part, sums[j]);
+    }
   }
-  return sum;
+  return sum16_each(sums);
 }
 
-/// The length of the longest of `rows` rows; infinite or not a number where something is not finite. 16 rows at a time, turned over, so that
-/// their sums are lanes.
+/// The length of the longest of `rows` rows; infinite or not a number where something is not finite.
 INLINE float longest_length(const float *x, size_t stride, size_t rows, size_t n) {
   v16i most = splat_i(0);
-  for (size_t row = 0; row < rows; row += LANES) {
-    v16 sums[LANES];
-    for (size_t j = 0; j < LANES; j++) sums[j] = row + j < rows ? squares_of(x + (row + j) * stride, n) : splat(0);
-    transpose16(sums);
-    for (int width = LANES / 2; width > 0; width /= 2)
-      for (int j = 0; j < width; j++) sums[j] = sums[j] + sums[j + width];
-    most = max16i((v16i)sums[0] & splat_i(INT32_MAX), most);
-  }
+  for (size_t row = 0; row < rows; row += LANES)
+    most = max16i((v16i)squared_lengths(x + row * stride, stride, rows - row, n) & splat_i(INT32_MAX), most);
   return __builtin_sqrtf(float_of_bits(largest16i(most)));
 }
 
 /// What integers stand for and how they are made: x = integer · scale, integer = x · factor.
 typedef struct {
-  float scale, factor;
-} fixed_scale;
+  v16 scale, factor;
+} fixed_scales;
 
 /// By which `largest` becomes `limit`. Where it is so small that its square has no precise number, all count as zeros; what is not finite
 /// gives the scale NaN.
-INLINE fixed_scale fixed_scale_for(float largest, float limit) {
-  if (!(largest < __builtin_inff())) return (fixed_scale){__builtin_nanf(""), 0};
-  return (fixed_scale){largest / limit, largest < 0x1p-50f ? 0 : limit / largest};
+INLINE fixed_scales fixed_scales_for(v16 largest, v16 limit) {
+  const v16i finite = largest < splat(__builtin_inff());
+  return (fixed_scales){
+    select16(finite, largest / limit, splat(__builtin_nanf(""))),
+    (v16)((v16i)(limit / largest) & finite & (largest >= splat(0x1p-50f))),
+  };
 }
 
 /// Elements i to i + 31 of a row of n as 16 words, a pair in each.
 INLINE v16i pair_words(const float *row, size_t i, size_t n, v16 factor) {
-  int32_t words[LANES];
-  for (size_t half = 0; half < 2; half++) {
-    const size_t first = i + half * LANES;
-    store_halves((char *)words + half * sizeof(v16s), fixed_point(load_left(row + first, first < n ? n - first : 0), factor));
-  }
-  return load16i(words);
+  const v16 first = load_left(row + i, n - i), second = load_left(row + i + LANES, i + LANES < n ? n - i - LANES : 0);
+  return low_halves(fixed_point(first, factor), fixed_point(second, factor));
 }
 
-/// Keys as panels, 16 tokens × 32 elements at a time; tokens that are not there are zero.
-INLINE void pack_key_pairs(const float *k, size_t stride, size_t n, size_t head_size, float factor, int32_t *panels) {
+/// Keys as panels, 16 tokens × 32 elements at a time; in the place of tokens that are not there stands the last, so that no score there is
+/// larger than a row's largest.
+INLINE void pack_key_pairs(const float *k, size_t stride, size_t n, size_t head_size, v16 factor, int32_t *panels) {
   const size_t pairs = (head_size + 1) / 2;
   for (size_t token = 0; token < sq_padded(n, LANES); token += LANES) {
     int32_t *const panel = panels + (token - token % SQ_S16_PANEL) * pairs + token % SQ_S16_PANEL;
     for (size_t pair = 0; pair < pairs; pair += LANES) {
       v16 x[LANES];
       for (size_t j = 0; j < LANES; j++)
-        x[j] = token + j < n ? (v16)pair_words(k + (token + j) * stride, 2 * pair, head_size, splat(factor)) : splat(0);
+        x[j] = (v16)pair_words(k + (token + j < n ? token + j : n - 1) * stride, 2 * pair, head_size, factor);
       transpose16(x);
       for (size_t j = 0; j < LANES && pair + j < pairs; j++) store16i(panel + (pair + j) * SQ_S16_PANEL, (v16i)x[j]);
     }
@@ -104,55 +108,93 @@ INLINE void pack_key_pairs(const float *k, size_t stride, size_t n, size_t head_
 }
 
 /// Values as [pairs of tokens][padded head] words.
-INLINE void pack_value_pairs(const float *v, size_t stride, size_t n, size_t head_size, float factor, int32_t *words) {
+INLINE void pack_value_pairs(const float *v, size_t stride, size_t n, size_t head_size, v16 factor, int32_t *words) {
   const size_t padded_head = sq_padded(head_size, LANES);
   for (size_t token = 0; token < n; token += 2) {
     const float *const row = v + token * stride;
     for (size_t i = 0; i < head_size; i += LANES) {
-      const v16i even = fixed_point(load_left(row + i, head_size - i), splat(factor));
-      const v16i odd = token + 1 < n ? fixed_point(load_left(row + stride + i, head_size - i), splat(factor)) : splat_i(0);
+      const v16i even = fixed_point(load_left(row + i, head_size - i), factor);
+      const v16i odd = token + 1 < n ? fixed_point(load_left(row + stride + i, head_size - i), factor) : splat_i(0);
       store16i(words + token / 2 * padded_head + i, (even & splat_i(0xffff)) | odd << 16);
     }
   }
 }
 
-/// c = `rows` rows of a times `vectors` · 16 columns of b, which has `ldb` words from one pair to the next. With the rows a constant the
+/// Queries as [rows][padded pairs] words, each row by a scale of its own; `scales` has room for whole vectors.
+INLINE void pack_query_pairs(const float *q, size_t stride, size_t rows, size_t head_size, int32_t *words, float *scales) {
+  const size_t pairs = (head_size + 1) / 2, words_stride = sq_padded(pairs, LANES);
+  for (size_t row = 0; row < rows; row += LANES) {
+    const v16 lengths = __builtin_elementwise_sqrt(squared_lengths(q + row * stride, stride, rows - row, head_size));
+    const fixed_scales own = fixed_scales_for(lengths, splat(LONGEST));
+    store16(scales + row, own.scale);
+    float factors[LANES];
+    store16(factors, own.factor);
+    for (size_t j = 0; j < LANES && row + j < rows; j++)
+      for (size_t pair = 0; pair < pairs; pair += LANES)
+        store16i(words + (row + j) * words_stride + pair,
+                 pair_words(q + (row + j) * stride, 2 * pair, head_size, splat(factors[j])));
+  }
+}
+
+/// What becomes of a tile's sums: scores are stored, and the largest of each row and lane is kept; mixes of values are scaled, row by row, and
+/// stored as real numbers. `columns` of them are there.
+typedef struct {
+  float *scores;
+  v16 *largest;
+  float *mixes;
+  const float *factors;
+  size_t stride, columns;
+} pair_results;
+
+/// `rows` rows of a times `vectors` · 16 columns of b, which has `ldb` words from one pair to the next. With the rows a constant the
 /// sums stay in registers.
 INLINE void s16_tile(const size_t rows, const size_t vectors, const int32_t *a, size_t lda, size_t pairs, const int32_t *b,
-                     size_t ldb, int32_t *c, size_t ldc) {
+                     size_t ldb, const pair_results *results, size_t row, size_t column) {
   v16i sums[PAIR_MOST_ROWS][SQ_PAIR_VECTORS];
-#pragma clang loop unroll(full)
-  for (size_t i = 0; i < rows; i++)
-#pragma clang loop unroll(full)
-    for (size_t j = 0; j < vectors; j++) sums[i][j] = splat_i(0);
-  // Unrolled, the compiler runs out of registers.
-#pragma clang loop unroll(disable)
-  for (size_t pair = 0; pair < pairs; pair++, b += ldb) {
+  EACH(i, rows) EACH(j, vectors) sums[i][j] = splat_i(0);
+  // Unrolled further, the compiler runs out of registers.
+#pragma clang loop unroll_count(2)
+  [[clang::code_align(64)]] for (size_t pair = 0; pair < pairs; pair++, b += ldb) {
     pairs_t y[SQ_PAIR_VECTORS];
-#pragma clang loop unroll(full)
-    for (size_t j = 0; j < vectors; j++) y[j] = load_pairs(b + j * LANES);
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < rows; i++) {
+    EACH(j, vectors) y[j] = load_pairs(b + j * LANES);
+    EACH(i, rows) {
       const pair_t x = splat_pair(a + i * lda + pair);
-#pragma clang loop unroll(full)
-      for (size_t j = 0; j < vectors; j++) sums[i][j] = dot2(sums[i][j], x, y[j]);
+      EACH(j, vectors) sums[i][j] = dot2(sums[i][j], x, y[j]);
     }
   }
-#pragma clang loop unroll(full)
-  for (size_t i = 0; i < rows; i++)
-#pragma clang loop unroll(full)
-    for (size_t j = 0; j < vectors; j++) store16i(c + i * ldc + j * LANES, sums[i][j]);
+  // Copied, since the compiler would read them again after every store.
+  const pair_results to = *results;
+  if (to.scores) {
+    float *const scores = to.scores + row * to.stride + column;
+    EACH(i, rows) {
+      v16 most = to.largest[row + i];
+      EACH(j, vectors) {
+        const v16 score = __builtin_convertvector(sums[i][j], v16);
+        store16(scores + i * to.stride + j * LANES, score);
+        most = max16(score, most);
+      }
+      to.largest[row + i] = most;
+    }
+  } else {
+    float *const mixes = to.mixes + row * to.stride + column;
+    EACH(i, rows) EACH(j, vectors) {
+      const v16 mix = __builtin_convertvector(sums[i][j], v16) * splat(to.factors[row + i]);
+      const size_t left = to.columns - column - j * LANES;
+      if (left >= LANES) store16(mixes + i * to.stride + j * LANES, mix);
+      else store_part(mixes + i * to.stride + j * LANES, left, mix);
+    }
+  }
 }
 
 #define SQ_PAIR_TILES(width, most)                                                                                    \
   static void s16_tile_##width(size_t rows, const int32_t *a, size_t lda, size_t pairs, const int32_t *b, size_t ldb, \
-                               int32_t *c, size_t ldc) {                                                              \
+                               const pair_results *results, size_t row, size_t column) {                              \
     _Static_assert(PAIR_ROWS(width) == most, "as many rows as registers hold");                                       \
     switch (rows) { SQ_EACH_COUNT(most, SQ_PAIR_TILE_##width) }                                                       \
   }
-#define SQ_PAIR_TILE_1(rows) case rows: s16_tile(rows, 1, a, lda, pairs, b, ldb, c, ldc); return;
-#define SQ_PAIR_TILE_2(rows) case rows: s16_tile(rows, 2, a, lda, pairs, b, ldb, c, ldc); return;
-#define SQ_PAIR_TILE_4(rows) case rows: s16_tile(rows, 4, a, lda, pairs, b, ldb, c, ldc); return;
+#define SQ_PAIR_TILE_1(rows) case rows: s16_tile(rows, 1, a, lda, pairs, b, ldb, results, row, column); return;
+#define SQ_PAIR_TILE_2(rows) case rows: s16_tile(rows, 2, a, lda, pairs, b, ldb, results, row, column); return;
+#define SQ_PAIR_TILE_4(rows) case rows: s16_tile(rows, 4, a, lda, pairs, b, ldb, results, row, column); return;
 #if SQ_PAIR_SUMS == 24
 SQ_PAIR_TILES(1, 12)
 SQ_PAIR_TILES(2, 12)
@@ -167,9 +209,9 @@ SQ_PAIR_TILES(1, 2)
 #undef SQ_PAIR_TILE_2
 #undef SQ_PAIR_TILE_4
 
-/// c = a · b. Panel i of b, SQ_S16_PANEL columns, starts at b + i · panel_step. `n` is a multiple of 16.
+/// The product of m rows of a with b, n columns, a multiple of 16. Panel i of b, SQ_S16_PANEL columns, starts at b + i · panel_step.
 INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, const int32_t *b, size_t ldb, size_t panel_step,
-                        size_t n, int32_t *c, size_t ldc) {
+                        size_t n, const pair_results *results) {
   for (size_t column = 0, vectors; column < n; column += vectors * LANES) {
     const size_t left = (n - column) / LANES;
     vectors = SQ_PAIR_VECTORS;
@@ -179,95 +221,115 @@ INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, co
     for (size_t row = 0; row < m; row += most) {
       const size_t rows = m - row < most ? m - row : most;
       const int32_t *const x = a + row * lda;
-      int32_t *const y = c + row * ldc + column;
 #if SQ_PAIR_VECTORS == 4
-      if (vectors == 4) s16_tile_4(rows, x, lda, pairs, panel, ldb, y, ldc);
-      else if (vectors == 2) s16_tile_2(rows, x, lda, pairs, panel, ldb, y, ldc);
+      if (vectors == 4) s16_tile_4(rows, x, lda, pairs, panel, ldb, results, row, column);
+      else if (vectors == 2) s16_tile_2(rows, x, lda, pairs, panel, ldb, results, row, column);
       else
 #endif
-        s16_tile_1(rows, x, lda, pairs, panel, ldb, y, ldc);
+        s16_tile_1(rows, x, lda, pairs, panel, ldb, results, row, column);
     }
   }
 }
 
-/// How far 16 scores are from the largest.
-INLINE v16 differences(const int32_t *scores, v16i largest) { return __builtin_convertvector(load16i(scores) - largest, v16); }
-
-/// A row of scores becomes their softmax, in integers of 16 bits, with zeros up to a multiple of 16. `factor` turns a difference of scores into
-/// an exponent of 2. Returns what an integer of 1 stands for.
-INLINE float s16_softmax_row(int32_t *row, size_t n, float factor) {
-  const size_t whole = n / LANES * LANES, rest = n - whole, abreast = whole / (SQ_ABREAST * LANES) * (SQ_ABREAST * LANES);
-  const v16i is_there = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} < splat_i((int32_t)rest);
-  v16i most = splat_i(INT32_MIN);
-  for (size_t i = 0; i < whole; i += LANES) most = max16i(load16i(row + i), most);
-  if (rest) most = max16i((load16i(row + whole) & is_there) | (splat_i(INT32_MIN) & ~is_there), most);
-  const v16i largest = splat_i(largest16i(most));
-
-  v16 sum = splat(0), e[SQ_ABREAST];
-  for (size_t i = 0; i < abreast; i += SQ_ABREAST * LANES) {
-    EACH(j, SQ_ABREAST) e[j] = differences(row + i + j * LANES, largest);
-    exponentials_each(e, SQ_ABREAST, splat(factor));
+/// SQ_ABREAST rows of scores, of which `rows` are there, become their exponentials 2^(score · factor + shift), as coarse_exp2_each takes it, with
+/// zeros up to a multiple of 16. `sums` are theirs, in 16 lanes.
+INLINE void s16_exponentials_rows(float *scores, size_t row_length, size_t rows, size_t n, const float *factors, const float *shifts, v16 *sums) {
+  float *row[SQ_ABREAST];
+  v16 factor[SQ_ABREAST], shift[SQ_ABREAST], sum[SQ_ABREAST], e[SQ_ABREAST];
+  EACH(j, SQ_ABREAST) {
+    // The last row in the place of those that are not there: all are read before one is written.
+    const size_t place = j < rows ? j : rows - 1;
+    row[j] = scores + place * row_length;
+    factor[j] = splat(factors[place]);
+    shift[j] = splat(shifts[place]);
+    sum[j] = splat(0);
+  }
+  const v16i lanes = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (size_t i = 0; i < n; i += LANES) {
+    EACH(j, SQ_ABREAST) e[j] = fma16(load16(row[j] + i), factor[j], shift[j]);
+    coarse_exp2_each(e, SQ_ABREAST);
+    if (n - i < LANES) EACH(j, SQ_ABREAST) e[j] = (v16)((v16i)e[j] & (lanes < splat_i((int32_t)(n - i))));
     EACH(j, SQ_ABREAST) {
-      store16i(row + i + j * LANES, (v16i)e[j]);
-      sum = sum + e[j];
+      store16(row[j] + i, e[j]);
+      sum[j] = sum[j] + e[j];
     }
   }
-  for (size_t i = abreast; i < n; i += LANES) {
-    e[0] = differences(row + i, largest);
-    exponentials_each(e, 1, splat(factor));
-    if (i == whole) e[0] = (v16)((v16i)e[0] & is_there);
-    store16i(row + i, (v16i)e[0]);
-    sum = sum + e[0];
-  }
-  // The largest element is 1.
-  const float total = sum16(sum), room = MOST_SUM(n) / total, share = room < MOST_PROBABILITY ? room : MOST_PROBABILITY;
-  // In place: what is written lies before what is read next.
-  for (size_t i = 0; i < n; i += LANES)
-    store_halves((char *)row + i * sizeof(int16_t), fixed_point((v16)load16i(row + i), splat(share)));
-  return 1.0f / (share * total);
+  EACH(j, SQ_ABREAST) if (j < rows) sums[j] = sum[j];
 }
 
-void SQ_SYMBOL(s16_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
-                              size_t head_size, float scale, float *out, size_t out_stride, void *scratch) {
+/// A row's exponentials become integers of 16 bits, in place: what is written lies before what is read next.
+INLINE void s16_probabilities_row(float *row, size_t n, float share) {
+  const size_t padded = sq_padded(n, LANES);
+  for (size_t i = 0; i < padded; i += 2 * LANES) {
+    const v16i second = i + LANES < padded ? fixed_point(load16(row + i + LANES), splat(share)) : splat_i(0);
+    store16(row + i / 2, (v16)low_halves(fixed_point(load16(row + i), splat(share)), second));
+  }
+}
+
+/// Rows of scores become their softmax, in integers of 16 bits. `exponents` turn a difference of scores into an exponent of 2, and become what
+/// an integer of 1 stands for. Step by step for all rows, so that none waits for another's sum.
+INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n, v16 *most, float *exponents) {
+  v16 largest[PADDED_BLOCK / LANES], sums[PADDED_BLOCK] = {0};
+  float factors[PADDED_BLOCK], shifts[PADDED_BLOCK], shares[PADDED_BLOCK];
+  for (size_t i = 0; i < rows; i += LANES) {
+    largest[i / LANES] = largest16_each(most + i);
+    const v16 factor = min16(load16(exponents + i), splat(MOST_EXPONENT)) * splat(COARSE_EXP2_UNIT);
+    store16(factors + i, factor);
+    store16(shifts + i, -(largest[i / LANES] * factor));
+  }
+  for (size_t i = 0; i < rows; i += SQ_ABREAST)
+    s16_exponentials_rows(scores + i * row_length, row_length, rows - i, n, factors + i, shifts + i, sums + i);
+  for (size_t i = 0; i < rows; i += LANES) {
+    // Nearly 1: the shift is rounded.
+    v16 exponential = fma16(largest[i / LANES], load16(factors + i), load16(shifts + i));
+    coarse_exp2_each(&exponential, 1);
+    const v16 total = sum16_each(sums + i), share = min16(splat(MOST_SUM(n)) / total, splat(MOST_PROBABILITY) / exponential);
+    store16(shares + i, share);
+    store16(exponents + i, splat(1.0f) / (share * total));
+  }
+  for (size_t i = 0; i < rows; i++) s16_probabilities_row(scores + i * row_length, n, shares[i]);
+}
+
+INLINE void s16_attention_of(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
+                             const size_t head_size, float scale, float *out, size_t out_stride, void *scratch) {
   const sq_s16_attention_layout layout = sq_s16_attention_layout_of(attended, head_size);
   int32_t *const keys = scratch, *const values = keys + layout.keys, *const queries = values + layout.values;
-  int32_t *const scores = queries + layout.queries, *const mixes = scores + layout.scores;
+  float *const scores = (float *)(queries + layout.queries);
   const size_t pairs = (head_size + 1) / 2, queries_stride = sq_padded(pairs, LANES);
   const size_t row_length = sq_padded(attended, LANES), padded_head = sq_padded(head_size, LANES);
 
-  const fixed_scale key_scale = fixed_scale_for(longest_length(k, stride, attended, head_size), LONGEST);
-  const fixed_scale value_scale = fixed_scale_for(largest_magnitude(v, stride, attended, head_size), INT16_MAX);
+  const fixed_scales key_scale = fixed_scales_for(splat(longest_length(k, stride, attended, head_size)), splat(LONGEST));
+  const fixed_scales value_scale = fixed_scales_for(splat(largest_magnitude(v, stride, attended, head_size)), splat(INT16_MAX));
   pack_key_pairs(k, stride, attended, head_size, key_scale.factor, keys);
   pack_value_pairs(v, stride, attended, head_size, value_scale.factor, values);
-  const float exponent = key_scale.scale * (scale * LOG2_E);
+  const v16 exponent = key_scale.scale * splat(scale * LOG2_E);
 
   // A block of queries at a time, so that its scores stay in the cache until they are used.
   for (size_t first = 0; first < n; first += SQ_QUERY_BLOCK) {
     const size_t rows = n - first < SQ_QUERY_BLOCK ? n - first : SQ_QUERY_BLOCK;
-    float exponents[SQ_QUERY_BLOCK];
-    for (size_t i = 0; i < rows; i++) {
-      const float *const row = q + (first + i) * stride;
-      const fixed_scale own = fixed_scale_for(__builtin_sqrtf(sum16(squares_of(row, head_size))), LONGEST);
-      exponents[i] = own.scale * exponent;
-      for (size_t pair = 0; pair < pairs; pair += LANES) {
-        store16i(queries + i * queries_stride + pair, pair_words(row, 2 * pair, head_size, splat(own.factor)));
-      }
+    float exponents[PADDED_BLOCK], factors[PADDED_BLOCK];
+    pack_query_pairs(q + first * stride, stride, rows, head_size, queries, exponents);
+    v16 largest[PADDED_BLOCK];
+    for (size_t i = 0; i < PADDED_BLOCK; i++) largest[i] = splat(INT32_MIN);
+    s16_product(queries, queries_stride, rows, pairs, keys, SQ_S16_PANEL, SQ_S16_PANEL * pairs, row_length,
+                &(pair_results){.scores = scores, .largest = largest, .stride = row_length});
+    for (size_t i = 0; i < rows; i += LANES) {
+      const v16 own = load16(exponents + i) * exponent;
+      const v16i finite = (own - own) == splat(0);
+      store16(exponents + i, (v16)((v16i)own & finite));
+      store16(factors + i, select16(finite, value_scale.scale, splat(__builtin_nanf(""))));
     }
-    s16_product(queries, queries_stride, rows, pairs, keys, SQ_S16_PANEL, SQ_S16_PANEL * pairs, row_length, scores, row_length);
-    float factors[SQ_QUERY_BLOCK];
-    for (size_t i = 0; i < rows; i++) {
-      const int is_finite = exponents[i] - exponents[i] == 0;
-      const float unit = s16_softmax_row(scores + i * row_length, attended, is_finite ? exponents[i] : 0);
-      factors[i] = is_finite ? unit * value_scale.scale : __builtin_nanf("");
-    }
-    s16_product(scores, row_length, rows, (attended + 1) / 2, values, padded_head, SQ_S16_PANEL, padded_head, mixes, padded_head);
-    for (size_t i = 0; i < rows; i++) {
-      float *const row = out + (first + i) * out_stride;
-      for (size_t j = 0; j < head_size; j += LANES) {
-        const v16 y = __builtin_convertvector(load16i(mixes + i * padded_head + j), v16) * splat(factors[i]);
-        if (head_size - j >= LANES) store16(row + j, y);
-        else store_part(row + j, head_size - j, y);
-      }
-    }
+    s16_softmax(scores, row_length, rows, attended, largest, exponents);
+    for (size_t i = 0; i < rows; i += LANES) store16(factors + i, load16(exponents + i) * load16(factors + i));
+    s16_product((int32_t *)scores, row_length, rows, (attended + 1) / 2, values, padded_head, SQ_S16_PANEL, padded_head,
+                &(pair_results){.mixes = out + first * out_stride, .factors = factors, .stride = out_stride, .columns = head_size});
   }
+}
+
+// The usual sizes of heads are constants: loops over a head's elements are unrolled, without a branch for parts of vectors.
+void SQ_SYMBOL(s16_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
+                              size_t head_size, float scale, float *out, size_t out_stride, void *scratch) {
+  if (head_size == 64) s16_attention_of(q, k, v, stride, n, attended, 64, scale, out, out_stride, scratch);
+  else if (head_size == 32) s16_attention_of(q, k, v, stride, n, attended, 32, scale, out, out_stride, scratch);
+  else s16_attention_of(q, k, v, stride, n, attended, head_size, scale, out, out_stride, scratch);
 }

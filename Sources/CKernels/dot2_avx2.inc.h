@@ -16,8 +16,9 @@ INLINE v16i dot2(v16i sum, pair_t x, pairs_t w) {
   __m256i parts[2];
   memcpy(parts, &sum, sizeof sum);
 #ifdef SQ_VNNI
-  parts[0] = _mm256_dpwssd_avx_epi32(parts[0], x, w.low);
-  parts[1] = _mm256_dpwssd_avx_epi32(parts[1], x, w.high);
+  // Not the intrinsic: see dot2_avx512.inc.h.
+  __asm__ volatile("%{vex%} vpdpwssd %2, %1, %0" : "+x"(parts[0]) : "x"(x), "x"(w.low));
+  __asm__ volatile("%{vex%} vpdpwssd %2, %1, %0" : "+x"(parts[1]) : "x"(x), "x"(w.high));
 #else
   parts[0] = _mm256_add_epi32(parts[0], _mm256_madd_epi16(x, w.low));
   parts[1] = _mm256_add_epi32(parts[1], _mm256_madd_epi16(x, w.high));

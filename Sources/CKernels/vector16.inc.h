@@ -128,6 +128,35 @@ SQ_OF_LANES(sum16, float, v16, SQ_SUM)
 SQ_OF_LANES(largest16, float, v16, SQ_LARGER)
 SQ_OF_LANES(largest16i, int32_t, v16i, SQ_LARGER)
 #undef SQ_OF_LANES
+
+/// One number of all lanes of each of 16 vectors, combined in the order of one vector: lane i of the result is that of x[i]. In each of four
+/// rounds two vectors' lower halves and their upper halves become one vector: first halves of vectors, then of those halves, and so on. Which
+/// vectors meet is chosen so that the lanes come out in order.
+#define SQ_OF_LANES_EACH(name, vector, combined) \
+  INLINE vector name(vector *x) {                \
+    SQ_COMBINE(x, 0, 4, 8, combined)             \
+    SQ_COMBINE(x, 4, 8, 4, combined)             \
+    SQ_COMBINE(x, 12, 1, 2, combined)            \
+    SQ_COMBINE(x, 13, 2, 1, combined)            \
+    return x[0];                                 \
+  }
+#define SQ_COMBINE(x, done, apart, size, combined)                                    \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < LANES; i++)                  \
+    if (!(i & ((done) | (apart))))                                                    \
+      x[i] = combined(__builtin_shufflevector(x[i], x[i + (apart)], SQ_LOWER_##size), \
+                      __builtin_shufflevector(x[i], x[i + (apart)], SQ_UPPER_##size));
+#define SQ_LOWER_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SQ_UPPER_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define SQ_LOWER_4 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define SQ_UPPER_4 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#define SQ_LOWER_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define SQ_UPPER_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define SQ_LOWER_1 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30
+#define SQ_UPPER_1 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31
+SQ_OF_LANES_EACH(sum16_each, v16, SQ_SUM)
+SQ_OF_LANES_EACH(largest16_each, v16, max16)
+#undef SQ_OF_LANES_EACH
+#undef SQ_COMBINE
 #undef SQ_SUM
 #undef SQ_LARGER
 

@@ -87,6 +87,21 @@ enum Reference {
     return Float(bitPattern: p.bitPattern &+ shifted.bitPattern << 23)
   }
 
+  /// In what units `coarseExp2` takes exponents: as a float's lowest bit is to its exponent.
+  static let coarseExp2Unit: Float = 0x1p23
+
+  /// 2^(x / coarseExp2Unit) for x ≤ 0, to 18 bits; below 2⁻¹⁰⁰ all are alike. x = 2²³ · (n + m) with a fraction m, and 2ᵐ by a polynomial of
+  /// degree 4 in 1 + m.
+  static func coarseExp2(_ x: Float) -> Float {
+    let bits = Int32(x > -100 * coarseExp2Unit ? x : -100 * coarseExp2Unit)
+    let fraction = Float(bitPattern: UInt32(bits & 0x7f_ffff) | 0x3f80_0000)
+    var p: Float = 0x1.bb7cd2p-7
+    for coefficient: Float in [-0x1.168e0ap-9, 0x1.553964p-3, 0x1.3f8122p-2, 0x1.051a08p-1] {
+      p = coefficient.addingProduct(p, fraction)
+    }
+    return Float(bitPattern: p.bitPattern &+ UInt32(bitPattern: bits & ~0x7f_ffff))
+  }
+
   private static let log2E: Float = 0x1.715476p+0
 
   /// 2^(x · factor), where that is above 2⁻¹²⁶.
@@ -392,8 +407,8 @@ enum Reference {
     _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ stride: Int, _ n: Int,
     _ attended: Int, _ headSize: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
   ) {
-    // Everything fits 32 bits: a difference of two scores, which are no larger than the product of two lengths; a sum of values, though rounding
-    // makes each probability up to half a unit larger.
+    // Everything fits 32 bits: a score, which is no larger than the product of two lengths; a sum of values, though rounding makes each
+    // probability up to half a unit larger.
     let longest: Float = 32000
     let lengths = (0..<attended).map { length(k + $0 * stride, headSize) }
     let values = (0..<attended).lazy.flatMap { key in (0..<headSize).lazy.map { v[key * stride + $0].magnitude } }
@@ -401,8 +416,7 @@ enum Reference {
     let valueScale = FixedScale(values.allSatisfy(\.isFinite) ? values.reduce(0, max) : .nan, limit: Float(Int16.max))
     let exponentScale = keyScale.scale * (scale * log2E)
 
-    var scores = [Int32](repeating: 0, count: attended)
-    var weights = [Float](repeating: 0, count: attended)
+    var scores = [Float](repeating: 0, count: attended)
     for query in 0..<n {
       let own = FixedScale(length(q + query * stride, headSize), limit: longest)
       let exponent = own.scale * exponentScale
@@ -411,22 +425,26 @@ enum Reference {
         continue
       }
       for key in 0..<attended {
-        scores[key] = (0..<headSize).reduce(0) { sum, i in
+        scores[key] = Float((0..<headSize).reduce(Int32(0)) { sum, i in
           sum + own.integer(q[query * stride + i]) * keyScale.integer(k[key * stride + i])
-        }
+        })
       }
-      let largest = scores.reduce(Int32.min, max)
+      let largest = scores.reduce(-.infinity, max)
+      // A unit of a score that counts for more is lost in the rounding of queries and keys.
+      let unit = min(exponent, 0x1p-6) * coarseExp2Unit
+      let shift = -(largest * unit)
       var sums = SIMD16<Float>()
       for key in 0..<attended {
-        weights[key] = exponential(Float(scores[key] - largest), exponent)
-        sums[key % lanes] += weights[key]
+        scores[key] = coarseExp2(shift.addingProduct(scores[key], unit))
+        sums[key % lanes] += scores[key]
       }
       let total = sum(sums)
-      let share = min((65536 - Float(attended)) / total, 32767)
+      // The largest exponential is nearly 1: `shift` is rounded.
+      let share = min((65536 - Float(attended)) / total, 32767 / coarseExp2(shift.addingProduct(largest, unit)))
       let factor = 1 / (share * total) * valueScale.scale
       for i in 0..<headSize {
         let mix = (0..<attended).reduce(Int32(0)) { sum, key in
-          sum + rounded(weights[key], share) * valueScale.integer(v[key * stride + i])
+          sum + rounded(scores[key], share) * valueScale.integer(v[key * stride + i])
         }
         out[query * outStride + i] = Float(mix) * factor
       }

@@ -138,7 +138,7 @@ static inline size_t sq_attention_scratch(size_t n, size_t head_size) {
 
 /// What s16_attention keeps in its scratch, one after the other, in words of 32 bits.
 typedef struct {
-  size_t keys, values, queries, scores, mixes;
+  size_t keys, values, queries, scores;
 } sq_s16_attention_layout;
 
 static inline sq_s16_attention_layout sq_s16_attention_layout_of(size_t attended, size_t head_size) {
@@ -148,14 +148,13 @@ static inline sq_s16_attention_layout sq_s16_attention_layout_of(size_t attended
     .values = (attended + 1) / 2 * padded_head,
     .queries = SQ_QUERY_BLOCK * sq_padded(pairs, 16),
     .scores = SQ_QUERY_BLOCK * sq_padded(attended, 16),
-    .mixes = SQ_QUERY_BLOCK * padded_head,
   };
 }
 
 /// How many bytes of scratch s16_attention needs.
 static inline size_t sq_s16_attention_scratch(size_t n, size_t head_size) {
   const sq_s16_attention_layout layout = sq_s16_attention_layout_of(n, head_size);
-  return (layout.keys + layout.values + layout.queries + layout.scores + layout.mixes) * sizeof(int32_t);
+  return (layout.keys + layout.values + layout.queries + layout.scores) * sizeof(int32_t);
 }
 
 /// The processor's features that kernel sets ask for, with the operating system's support for the registers.
