@@ -231,7 +231,7 @@ INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, co
   }
 }
 
-/// SQ_ABREAST rows of scores, of which `rows` are there, become their exponentials 2^(score · factor + shift), as coarse_exp2_each takes it, with
+/// SQ_ABREAST rows of scores, of which `rows` are there, become their exponentials 2^(score · factor + shift), as fixed_exp2_each takes it, with
 /// zeros up to a multiple of 16. `sums` are theirs, in 16 lanes.
 INLINE void s16_exponentials_rows(float *scores, size_t row_length, size_t rows, size_t n, const float *factors, const float *shifts, v16 *sums) {
   float *row[SQ_ABREAST];
@@ -247,7 +247,7 @@ INLINE void s16_exponentials_rows(float *scores, size_t row_length, size_t rows,
   const v16i lanes = (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   for (size_t i = 0; i < n; i += LANES) {
     EACH(j, SQ_ABREAST) e[j] = fma16(load16(row[j] + i), factor[j], shift[j]);
-    coarse_exp2_each(e, SQ_ABREAST);
+    fixed_exp2_each(e, SQ_ABREAST);
     if (n - i < LANES) EACH(j, SQ_ABREAST) e[j] = (v16)((v16i)e[j] & (lanes < splat_i((int32_t)(n - i))));
     EACH(j, SQ_ABREAST) {
       store16(row[j] + i, e[j]);
@@ -273,7 +273,7 @@ INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n,
   float factors[PADDED_BLOCK], shifts[PADDED_BLOCK], shares[PADDED_BLOCK];
   for (size_t i = 0; i < rows; i += LANES) {
     largest[i / LANES] = largest16_each(most + i);
-    const v16 factor = min16(load16(exponents + i), splat(MOST_EXPONENT)) * splat(COARSE_EXP2_UNIT);
+    const v16 factor = min16(load16(exponents + i), splat(MOST_EXPONENT)) * splat(FIXED_EXP2_UNIT);
     store16(factors + i, factor);
     store16(shifts + i, -(largest[i / LANES] * factor));
   }
@@ -282,7 +282,7 @@ INLINE void s16_softmax(float *scores, size_t row_length, size_t rows, size_t n,
   for (size_t i = 0; i < rows; i += LANES) {
     // Nearly 1: the shift is rounded.
     v16 exponential = fma16(largest[i / LANES], load16(factors + i), load16(shifts + i));
-    coarse_exp2_each(&exponential, 1);
+    fixed_exp2_each(&exponential, 1);
     const v16 total = sum16_each(sums + i), share = min16(splat(MOST_SUM(n)) / total, splat(MOST_PROBABILITY) / exponential);
     store16(shares + i, share);
     store16(exponents + i, splat(1.0f) / (share * total));

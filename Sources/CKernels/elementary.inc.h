@@ -35,21 +35,22 @@ INLINE v16 exp2_16(v16 y) {
   return y;
 }
 
-/// In what units coarse_exp2_each takes exponents: as a float's lowest bit is to its exponent.
-#define COARSE_EXP2_UNIT 0x1p23f
+/// In what units fixed_exp2_each takes exponents: as a float's lowest bit is to its exponent.
+#define FIXED_EXP2_UNIT 0x1p23f
 
-/// x = 2^(x / COARSE_EXP2_UNIT) for x ≤ 0, to 18 bits; below 2⁻¹⁰⁰ all are alike. The exponent is an integer, of which the upper bits are the
+/// x = 2^(x / FIXED_EXP2_UNIT) for x ≤ 0; below 2⁻¹⁰⁰ all are alike. The exponent is an integer, of which the upper bits are the
 /// result's exponent, and the lower ones the fraction of a number from 1 to 2, of which the polynomial takes the power.
-INLINE void coarse_exp2_each(v16 *x, const size_t n) {
+INLINE void fixed_exp2_each(v16 *x, const size_t n) {
   v16i bits[n];
   v16 p[n];
-  EACH(i, n) x[i] = max16(x[i], splat(-100 * COARSE_EXP2_UNIT));
+  EACH(i, n) x[i] = max16(x[i], splat(-100 * FIXED_EXP2_UNIT));
   EACH(i, n) bits[i] = __builtin_convertvector(x[i], v16i);
   EACH(i, n) x[i] = (v16)((bits[i] & splat_i(0x7fffff)) | splat_i(0x3f800000));
-  EACH(i, n) p[i] = fma16(splat(0x1.bb7cd2p-7f), x[i], splat(-0x1.168e0ap-9f));
-  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.553964p-3f));
-  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.3f8122p-2f));
-  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.051a08p-1f));
+  EACH(i, n) p[i] = fma16(splat(0x1.ec3208p-10f), x[i], splat(-0x1.a1e6f4p-12f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.3c93dcp-5f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.b9b120p-4f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.6a3ed6p-2f));
+  EACH(i, n) p[i] = fma16(p[i], x[i], splat(0x1.fe3eaap-2f));
   EACH(i, n) x[i] = (v16)((v16i)p[i] + (bits[i] & splat_i(~0x7fffff)));
 }
 

@@ -87,16 +87,16 @@ enum Reference {
     return Float(bitPattern: p.bitPattern &+ shifted.bitPattern << 23)
   }
 
-  /// In what units `coarseExp2` takes exponents: as a float's lowest bit is to its exponent.
-  static let coarseExp2Unit: Float = 0x1p23
+  /// In what units `fixedExp2` takes exponents: as a float's lowest bit is to its exponent.
+  static let fixedExp2Unit: Float = 0x1p23
 
-  /// 2^(x / coarseExp2Unit) for x ≤ 0, to 18 bits; below 2⁻¹⁰⁰ all are alike. x = 2²³ · (n + m) with a fraction m, and 2ᵐ by a polynomial of
-  /// degree 4 in 1 + m.
-  static func coarseExp2(_ x: Float) -> Float {
-    let bits = Int32(x > -100 * coarseExp2Unit ? x : -100 * coarseExp2Unit)
+  /// 2^(x / fixedExp2Unit) for x ≤ 0; below 2⁻¹⁰⁰ all are alike. x = 2²³ · (n + m) with a fraction m, and 2ᵐ by a polynomial of
+  /// degree 5 in 1 + m.
+  static func fixedExp2(_ x: Float) -> Float {
+    let bits = Int32(x > -100 * fixedExp2Unit ? x : -100 * fixedExp2Unit)
     let fraction = Float(bitPattern: UInt32(bits & 0x7f_ffff) | 0x3f80_0000)
-    var p: Float = 0x1.bb7cd2p-7
-    for coefficient: Float in [-0x1.168e0ap-9, 0x1.553964p-3, 0x1.3f8122p-2, 0x1.051a08p-1] {
+    var p: Float = 0x1.ec3208p-10
+    for coefficient: Float in [-0x1.a1e6f4p-12, 0x1.3c93dcp-5, 0x1.b9b120p-4, 0x1.6a3ed6p-2, 0x1.fe3eaap-2] {
       p = coefficient.addingProduct(p, fraction)
     }
     return Float(bitPattern: p.bitPattern &+ UInt32(bitPattern: bits & ~0x7f_ffff))
@@ -431,16 +431,16 @@ enum Reference {
       }
       let largest = scores.reduce(-.infinity, max)
       // A unit of a score that counts for more is lost in the rounding of queries and keys.
-      let unit = min(exponent, 0x1p-6) * coarseExp2Unit
+      let unit = min(exponent, 0x1p-6) * fixedExp2Unit
       let shift = -(largest * unit)
       var sums = SIMD16<Float>()
       for key in 0..<attended {
-        scores[key] = coarseExp2(shift.addingProduct(scores[key], unit))
+        scores[key] = fixedExp2(shift.addingProduct(scores[key], unit))
         sums[key % lanes] += scores[key]
       }
       let total = sum(sums)
       // The largest exponential is nearly 1: `shift` is rounded.
-      let share = min((65536 - Float(attended)) / total, 32767 / coarseExp2(shift.addingProduct(largest, unit)))
+      let share = min((65536 - Float(attended)) / total, 32767 / fixedExp2(shift.addingProduct(largest, unit)))
       let factor = 1 / (share * total) * valueScale.scale
       for i in 0..<headSize {
         let mix = (0..<attended).reduce(Int32(0)) { sum, key in

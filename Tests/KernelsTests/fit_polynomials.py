@@ -52,8 +52,8 @@ def rounded(u, target, weight, powers, fixed):
 
 # 2^m as a polynomial of 1 + m for 0 <= m < 1
 x = nodes(1, 2)
-c, e = rounded(x, 2.0 ** (x - 1), 2.0 ** (1 - x), range(5), {})
-show("coarse exp2", c, e)
+c, e = rounded(x, 2.0 ** (x - 1), 2.0 ** (1 - x), range(6), {})
+show("exp2 of fixed point", c, e)
 
 # max(x, 0) - GELU(x) = t * Phi(-t) with t = |x|: in each of sixteen parts a polynomial in t - point, zero at 0 and at 5.5. What counts is the error
 # relative to 1 + t; a half for the first part's first coefficient keeps small numbers' relative error small.
