@@ -132,6 +132,13 @@ INLINE int32_t sum16i(v16i x) {
   return sum;
 }
 
+/// A row that holds what is not finite, as bytes: so that whatever is computed from it is not a number.
+INLINE void quantize_no_row(size_t padded_n, uint8_t *u, float *scale, int32_t *sum) {
+  memset(u, 0, padded_n);
+  *scale = __builtin_nanf("");
+  *sum = 0;
+}
+
 /// A row times `factor` as bytes; returns the sum of the integers.
 INLINE int32_t quantize_row(const float *x, size_t n, size_t padded_n, float factor, uint8_t *u) {
   const size_t whole = n / LANES * LANES, rest = n - whole, fours = whole / (4 * LANES) * (4 * LANES);
@@ -165,19 +172,14 @@ void SQ_SYMBOL(f32u8_quantize_rows)(const float *x, size_t rows, size_t n, size_
     const size_t end = rows - first < SQ_QUANTIZED_ABREAST ? rows : first + SQ_QUANTIZED_ABREAST;
     float factors[SQ_QUANTIZED_ABREAST];
     for (size_t row = first; row < end; row++) {
-      const int32_t bits = largest16i(larger_magnitudes(splat_i(0), x + row * n, n));
-      const float largest = float_of_bits(bits);
-      scales[row] = bits >= INFINITY_BITS ? __builtin_nanf("") : largest / 127.0f;
+      const float largest = float_of_bits(largest16i(larger_magnitudes(splat_i(0), x + row * n, n)));
+      scales[row] = largest / 127.0f;
       // A row of subnormals has no reciprocal in range; it counts as zeros.
       factors[row - first] = scales[row] < 0x1p-126f ? 0 : 127.0f / largest;
     }
     for (size_t row = first; row < end; row++) {
-      if (scales[row] == scales[row]) {
-        sums[row] = quantize_row(x + row * n, n, padded_n, factors[row - first], u + row * stride);
-      } else {
-        memset(u + row * stride, 0, padded_n);
-        sums[row] = 0;
-      }
+      if (scales[row] < __builtin_inff()) sums[row] = quantize_row(x + row * n, n, padded_n, factors[row - first], u + row * stride);
+      else quantize_no_row(padded_n, u + row * stride, scales + row, sums + row);
     }
   }
 }
@@ -190,8 +192,9 @@ INLINE v16i quantize_fixed(v16 x, v16 scale, int32_t zero_point, int32_t low, in
   return (q & (q > low)) | (splat_i(low) & ~(q > low));
 }
 
-int SQ_SYMBOL(f32u8_quantize_fixed_row)(const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low,
-                                        int32_t high, int32_t shift, uint8_t *u, int32_t *sum) {
+/// False where an element is not finite.
+INLINE int quantize_fixed_row(const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low, int32_t high,
+                              int32_t shift, uint8_t *u, int32_t *sum) {
   const size_t whole = n / LANES * LANES, rest = n - whole;
   v16i total = splat_i(0), finite = splat_i(-1);
   for (size_t i = 0; i < whole; i += LANES) {
@@ -213,4 +216,14 @@ int SQ_SYMBOL(f32u8_quantize_fixed_row)(const float *x, size_t n, size_t padded_
   memset(u + n, shift + zero_point, padded_n - n);
   *sum = sum16i(total) + sum_of_rest - (int32_t)n * zero_point;
   return 1;
+}
+
+void SQ_SYMBOL(f32u8_quantize_fixed_rows)(const float *x, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point,
+                                          int32_t low, int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales,
+                                          int32_t *sums) {
+  for (size_t row = 0; row < rows; row++) {
+    scales[row] = scale;
+    if (!quantize_fixed_row(x + row * n, n, padded_n, scale, zero_point, low, high, shift, u + row * stride, sums + row))
+      quantize_no_row(padded_n, u + row * stride, scales + row, sums + row);
+  }
 }

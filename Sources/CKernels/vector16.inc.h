@@ -161,15 +161,13 @@ SQ_OF_LANES_EACH(largest16_each, v16, max16)
 #undef SQ_LARGER
 
 /// The bits of the magnitudes of `n` floats that are larger than `most`, lane by lane. Magnitudes are ordered as their bits are, with what is
-/// not finite above all others (INFINITY_BITS and more).
+/// not finite above all others.
 INLINE v16i larger_magnitudes(v16i most, const float *x, size_t n) {
   const size_t whole = n / LANES * LANES, rest = n - whole;
   for (size_t i = 0; i < whole; i += LANES) most = max16i((v16i)load16(x + i) & splat_i(INT32_MAX), most);
   if (rest) most = max16i((v16i)load_part(x + whole, rest, 0) & splat_i(INT32_MAX), most);
   return most;
 }
-
-#define INFINITY_BITS 0x7f800000
 
 INLINE float float_of_bits(int32_t bits) {
   float x;

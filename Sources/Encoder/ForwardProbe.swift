@@ -119,12 +119,9 @@ final class ForwardProbe<Device: Backend> {
   /// `[tokens, hidden]`, as it is now.
   private func stream() throws(BackendError) -> [Float] {
     var values = [Float](repeating: 0, count: tokens * hidden)
-    var failure: BackendError?
-    values.withUnsafeMutableBufferPointer { values in
-      guard let base = values.baseAddress else { return }
-      do throws(BackendError) { try model.backend.hidden(in: workspace, to: base) } catch { failure = error }
+    try values.withUnsafeMutableBufferPointer { (values) throws(BackendError) in
+      if let base = values.baseAddress { try model.backend.hidden(in: workspace, to: base) }
     }
-    if let failure { throw failure }
     return values
   }
 

@@ -120,6 +120,7 @@ extension PackedBatch {
     public func attendedCount(ofSequence index: Int) -> Int { batch.attendedCount(ofSequence: sequences.lowerBound + index) }
   }
 
+  /// All sequences as one part.
   public var whole: Part { Part(self, sequences: 0..<sequenceCount) }
 }
 

@@ -82,15 +82,8 @@ extension KernelSet {
       table.f32u8_quantize_rows.unsafelyUnwrapped(x, rows, count, paddedCount, u, target.stride, scales, sums)
     case .fixed(let scale, let zeroPoint, let isSigned):
       let (low, high, shift): (Int32, Int32, Int32) = isSigned ? (-128, 127, 128) : (0, 255, 0)
-      for row in 0..<rows {
-        let isFinite = table.f32u8_quantize_fixed_row.unsafelyUnwrapped(
-          x + row * count, count, paddedCount, scale, zeroPoint, low, high, shift, u + row * target.stride, sums + row)
-        scales[row] = scale
-        if isFinite == 0 {
-          (u + row * target.stride).update(repeating: 0, count: paddedCount)
-          (scales[row], sums[row]) = (.nan, 0)
-        }
-      }
+      table.f32u8_quantize_fixed_rows.unsafelyUnwrapped(
+        x, rows, count, paddedCount, scale, zeroPoint, low, high, shift, u, target.stride, scales, sums)
     }
   }
 

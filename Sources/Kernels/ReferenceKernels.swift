@@ -34,9 +34,12 @@ extension sq_kernel_set {
       guard let x, let u, let scales, let sums else { return }
       for row in 0..<rows { Reference.quantize(x + row * n, n, paddedCount, u + row * stride, scales + row, sums + row) }
     }
-    set.f32u8_quantize_fixed_row = { x, n, paddedCount, scale, zeroPoint, low, high, shift, u, sum in
-      guard let x, let u, let sum else { return 0 }
-      return Reference.quantize(x, n, paddedCount, scale, zeroPoint, low...high, shift, u, sum) ? 1 : 0
+    set.f32u8_quantize_fixed_rows = { x, rows, n, paddedCount, scale, zeroPoint, low, high, shift, u, stride, scales, sums in
+      guard let x, let u, let scales, let sums else { return }
+      for row in 0..<rows {
+        scales[row] = scale
+        Reference.quantize(x + row * n, n, paddedCount, zeroPoint, low...high, shift, u + row * stride, scales + row, sums + row)
+      }
     }
     set.u8s8f32_gemm = { a, lda, rowScales, rowSums, m, k, panels, columns, n, epilogue, c, ldc, _ in
       guard let a, let rowScales, let rowSums, let panels, let columns, let c else { return }
@@ -274,11 +277,7 @@ enum Reference {
     _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
   ) {
     let row = UnsafeBufferPointer(start: x, count: n)
-    guard row.allSatisfy(\.isFinite) else {
-      u.update(repeating: 0, count: paddedCount)
-      (scale.pointee, sum.pointee) = (.nan, 0)
-      return
-    }
+    guard row.allSatisfy(\.isFinite) else { return quantizeNoRow(paddedCount, u, scale, sum) }
     let largest = row.reduce(0) { max($0, $1.magnitude) }
     scale.pointee = largest / 127
     // A row of subnormals has no reciprocal in range; it counts as zeros.
@@ -292,21 +291,28 @@ enum Reference {
     for i in n..<paddedCount { u[i] = 128 }
   }
 
+  /// A row that holds what is not finite.
+  private static func quantizeNoRow(
+    _ paddedCount: Int, _ u: UnsafeMutablePointer<UInt8>, _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
+  ) {
+    u.update(repeating: 0, count: paddedCount)
+    (scale.pointee, sum.pointee) = (.nan, 0)
+  }
+
   /// u = round(x / scale) + zeroPoint within `range`, plus `shift`.
   static func quantize(
-    _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ scale: Float, _ zeroPoint: Int32,
-    _ range: ClosedRange<Int32>, _ shift: Int32, _ u: UnsafeMutablePointer<UInt8>, _ sum: UnsafeMutablePointer<Int32>
-  ) -> Bool {
-    guard UnsafeBufferPointer(start: x, count: n).allSatisfy(\.isFinite) else { return false }
+    _ x: UnsafePointer<Float>, _ n: Int, _ paddedCount: Int, _ zeroPoint: Int32, _ range: ClosedRange<Int32>, _ shift: Int32,
+    _ u: UnsafeMutablePointer<UInt8>, _ scale: UnsafeMutablePointer<Float>, _ sum: UnsafeMutablePointer<Int32>
+  ) {
+    guard UnsafeBufferPointer(start: x, count: n).allSatisfy(\.isFinite) else { return quantizeNoRow(paddedCount, u, scale, sum) }
     sum.pointee = 0
     for i in 0..<n {
-      let real = min(max(x[i] / scale, -1024), 1024)
+      let real = min(max(x[i] / scale.pointee, -1024), 1024)
       let q = min(max(Int32(real.rounded(.toNearestOrEven)) + zeroPoint, range.lowerBound), range.upperBound)
       sum.pointee += q - zeroPoint
       u[i] = UInt8(q + shift)
     }
     for i in n..<paddedCount { u[i] = UInt8(shift + zeroPoint) }
-    return true
   }
 
   static func gemm(

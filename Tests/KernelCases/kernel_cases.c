@@ -142,6 +142,16 @@ static int run_f32_gemm(size_t kernel, size_t index, const sq_kernel_set *set, s
   return 1;
 }
 
+static void put_quantized(sq_case_result *result, size_t rows, size_t stride, const uint8_t *u, const float *scales, const int32_t *sums) {
+  put(result, u, rows * stride);
+  put(result, sums, rows * sizeof *sums);
+  // One not-a-number is as good as another.
+  for (size_t row = 0; row < rows; row++) {
+    const float scale = scales[row] == scales[row] ? scales[row] : -1;
+    put(result, &scale, sizeof scale);
+  }
+}
+
 static int run_f32u8_quantize_rows(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
   static const float reaches[] = {1, 1e-3f, 1e30f, 1e-39f, 0};
   static const float last[] = {0, __builtin_inff(), -__builtin_inff(), __builtin_nanf("")};
@@ -151,25 +161,18 @@ static int run_f32u8_quantize_rows(size_t kernel, size_t index, const sq_kernel_
   if (index) return 0;
   const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4;
   snprintf(result->text, sizeof result->text, "%zu rows of %zu elements up to %g, the last %g", rows, n, (double)reach, (double)extra);
-  float *const x = floats(&state, rows * n, reach), *const scales = floats(&state, rows, 1);
+  float *const x = floats(&state, rows * n, reach), scales[6];
   x[rows * n - 1] += extra;
   uint8_t *const u = bytes(&state, rows * stride);
   int32_t sums[6];
   set->f32u8_quantize_rows(x, rows, n, padded, u, stride, scales, sums);
-  put(result, u, rows * stride);
-  put(result, sums, rows * sizeof *sums);
-  // One not-a-number is as good as another.
-  for (size_t row = 0; row < rows; row++) {
-    const float scale = scales[row] == scales[row] ? scales[row] : -1;
-    put(result, &scale, sizeof scale);
-  }
+  put_quantized(result, rows, stride, u, scales, sums);
   free(x);
-  free(scales);
   free(u);
   return 1;
 }
 
-static int run_f32u8_quantize_fixed_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+static int run_f32u8_quantize_fixed_rows(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
   static const float reaches[] = {1, 7, 1e30f, 1e-39f};
   static const float last[] = {0, __builtin_inff(), __builtin_nanf("")};
   static const struct { float scale; int32_t zero_point, low, high, shift; } fixed[] = {
@@ -180,21 +183,17 @@ static int run_f32u8_quantize_fixed_row(size_t kernel, size_t index, const sq_ke
   const float reach = reaches[digit(&index, COUNT(reaches))], extra = last[digit(&index, COUNT(last))];
   const size_t which = digit(&index, COUNT(fixed));
   if (index) return 0;
-  snprintf(result->text, sizeof result->text, "%zu elements up to %g, the last %g, scale %zu", n, (double)reach,
+  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4;
+  snprintf(result->text, sizeof result->text, "%zu rows of %zu elements up to %g, the last %g, scale %zu", rows, n, (double)reach,
            (double)extra, which);
-  const size_t padded = (n + 3) / 4 * 4;
-  float *const x = floats(&state, n, reach);
-  x[n - 1] += extra;
-  uint8_t *const u = bytes(&state, padded);
-  int32_t sum = 0;
-  const int finite =
-      set->f32u8_quantize_fixed_row(x, n, padded, fixed[which].scale, fixed[which].zero_point, fixed[which].low,
-                                    fixed[which].high, fixed[which].shift, u, &sum) != 0;
-  put(result, &finite, sizeof finite);
-  if (finite) {
-    put(result, u, padded);
-    put(result, &sum, sizeof sum);
-  }
+  float *const x = floats(&state, rows * n, reach);
+  x[rows * n - 1] += extra;
+  uint8_t *const u = bytes(&state, rows * stride);
+  float scales[6];
+  int32_t sums[6];
+  set->f32u8_quantize_fixed_rows(x, rows, n, padded, fixed[which].scale, fixed[which].zero_point, fixed[which].low, fixed[which].high,
+                                 fixed[which].shift, u, stride, scales, sums);
+  put_quantized(result, rows, stride, u, scales, sums);
   free(x);
   free(u);
   return 1;

@@ -63,8 +63,8 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// f32u8_quantize_rows: symmetric, a row's scale = its largest magnitude / 127, u = x / scale + 128, its sum = Σ (u − 128). Rows of x lie end to
 ///   end, those of u `stride` bytes apart; bytes from n up to padded_n are 128. A row with an element that is not finite has a scale that is not
 ///   a number, bytes of 0 and the sum 0.
-/// f32u8_quantize_fixed_row: u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the integers are
-///   signed); `sum` = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13). False where an element is not finite.
+/// f32u8_quantize_fixed_rows: the same by one scale, u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the
+///   integers are signed); a row's sum = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13), bytes behind it stand for zero.
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
 ///   multiple of SQ_S8_DEPTH. `next` as in f32_gemm.
 /// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
@@ -91,9 +91,9 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
   X(f32u8_quantize_rows, void,                                                                                     \
     (const float *x, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride, float *scales,             \
      int32_t *sums))                                                                                               \
-  X(f32u8_quantize_fixed_row, int,                                                                                 \
-    (const float *x, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low, int32_t high,        \
-     int32_t shift, uint8_t *u, int32_t *sum))                                                                     \
+  X(f32u8_quantize_fixed_rows, void,                                                                               \
+    (const float *x, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low,         \
+     int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales, int32_t *sums))                        \
   X(u8s8f32_gemm, void,                                                                                            \
     (const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m, size_t k,           \
      const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc,   \
