@@ -5,10 +5,10 @@
 
 _Static_assert(SQ_F32_PANEL % (SQ_TILE_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
-/// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of b. With the rows a constant the sums stay in registers. Every
-/// F32_FETCH_DEPTHS depths are a step of `ahead`.
+/// The sums of one tile: `rows` rows of a times `vectors` · 16 columns of b, added to what c holds where it `continues`. With the rows a
+/// constant the sums stay in registers. Every F32_FETCH_DEPTHS depths are a step of `ahead`.
 INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, size_t lda, size_t k, const float *b, size_t ldb,
-                     fetch *ahead, float *c, size_t ldc) {
+                     fetch *ahead, int continues, float *c, size_t ldc) {
   fetch fetch = *ahead;
   v16 sums[SQ_TILE_ROWS][SQ_TILE_VECTORS];
   const float *row[SQ_TILE_ROWS];
@@ -16,7 +16,7 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
   for (size_t i = 0; i < rows; i++) {
     row[i] = a + i * lda;
 #pragma unroll
-    for (size_t j = 0; j < vectors; j++) sums[i][j] = splat(0);
+    for (size_t j = 0; j < vectors; j++) sums[i][j] = continues ? load16(c + i * ldc + j * LANES) : splat(0);
   }
   for (size_t depth = 0, end = 0; depth < k;) {
     fetch_step(&fetch);
@@ -44,11 +44,11 @@ INLINE void f32_tile(const size_t rows, const size_t vectors, const float *a, si
 
 #define SQ_TILES(name, vectors)                                                                                      \
   static void name(size_t rows, const float *a, size_t lda, size_t k, const float *b, size_t ldb, fetch *ahead,      \
-                   float *c, size_t ldc) {                                                                           \
+                   int continues, float *c, size_t ldc) {                                                            \
     switch (rows) { SQ_EACH_COUNT(SQ_TILE_ROWS, SQ_TILE_##vectors) }                                                 \
   }
-#define SQ_TILE_wide(rows) case rows: f32_tile(rows, SQ_TILE_VECTORS, a, lda, k, b, ldb, ahead, c, ldc); return;
-#define SQ_TILE_narrow(rows) case rows: f32_tile(rows, 1, a, lda, k, b, ldb, ahead, c, ldc); return;
+#define SQ_TILE_wide(rows) case rows: f32_tile(rows, SQ_TILE_VECTORS, a, lda, k, b, ldb, ahead, continues, c, ldc); return;
+#define SQ_TILE_narrow(rows) case rows: f32_tile(rows, 1, a, lda, k, b, ldb, ahead, continues, c, ldc); return;
 SQ_TILES(f32_wide_tile, wide)
 #if SQ_TILE_VECTORS > 1
 SQ_TILES(f32_narrow_tile, narrow)
@@ -59,13 +59,10 @@ SQ_TILES(f32_narrow_tile, narrow)
 #undef SQ_TILE_wide
 #undef SQ_TILE_narrow
 
-/// Floats from row to row of a tile that is not finished.
-#define TILE_STRIDE (SQ_TILE_VECTORS * LANES)
-
-/// Finishes one vector of each of `n` rows of a tile.
-INLINE void f32_finish(const float *tile, const size_t n, v16 bias, sq_epilogue epilogue, float *c, size_t ldc, size_t count) {
+/// Finishes one vector of each of `n` rows of a tile, whose sums stand `stride` floats from row to row.
+INLINE void f32_finish(const float *sums, size_t stride, const size_t n, v16 bias, sq_epilogue epilogue, float *c, size_t ldc, size_t count) {
   v16 y[n];
-  EACH(i, n) y[i] = load16(tile + i * TILE_STRIDE);
+  EACH(i, n) y[i] = load16(sums + i * stride);
   if (epilogue != SQ_EPILOGUE_NONE) EACH(i, n) y[i] = y[i] + bias;
   activate_each(y, n, epilogue);
   EACH(i, n) {
@@ -79,36 +76,47 @@ INLINE void f32_finish(const float *tile, const size_t n, v16 bias, sq_epilogue 
 INLINE void f32_product(const float *a, size_t lda, size_t m, size_t k, const float *b, size_t ldb, size_t panel_step,
                         const int streams, const float *next, size_t n, const float *bias, const sq_epilogue epilogue, float *c,
                         size_t ldc) {
-  const size_t tiles = (m + SQ_TILE_ROWS - 1) / SQ_TILE_ROWS;
-  for (size_t column = 0, width; column < n; column += width) {
-    // A wide tile, or one vector where the columns that are left need no more.
-    const size_t place = column % SQ_F32_PANEL, left = n - column;
-    const int is_wide = left > (SQ_TILE_VECTORS - 1) * LANES;
-    width = is_wide ? SQ_TILE_VECTORS * LANES : LANES;
-    const float *const panel = b + column / SQ_F32_PANEL * panel_step;
-    const float *const following = !streams ? NULL : left + place > SQ_F32_PANEL ? panel + panel_step : next;
-    fetch ahead = fetch_over(tiles * (k / F32_FETCH_DEPTHS), following ? following + place * k : NULL, width * k * sizeof(float));
-    for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
-      const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
-      float *const target = c + row * ldc + column;
-      // Sums that need no finishing go where they belong.
-      const int is_bare = !bias && epilogue == SQ_EPILOGUE_NONE && left >= width;
-      float tile[SQ_TILE_ROWS * TILE_STRIDE];
-      float *const sums = is_bare ? target : tile;
-      const size_t stride = is_bare ? ldc : TILE_STRIDE;
-      if (is_wide) f32_wide_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, sums, stride);
-      else f32_narrow_tile(rows, a + row * lda, lda, k, panel + place, ldb, &ahead, sums, stride);
-      if (is_bare) continue;
-      for (size_t j = 0; j < width && j < left; j += LANES) {
-        const size_t first = column + j, count = left - j < LANES ? left - j : LANES;
-        const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
-        size_t i = 0;
-        for (; i + SQ_ABREAST <= rows; i += SQ_ABREAST)
-          f32_finish(tile + i * TILE_STRIDE + j, SQ_ABREAST, shift, epilogue, target + i * ldc + j, ldc, count);
-        for (; i < rows; i++) f32_finish(tile + i * TILE_STRIDE + j, 1, shift, epilogue, target + i * ldc + j, ldc, count);
+  const size_t tiles = (m + SQ_TILE_ROWS - 1) / SQ_TILE_ROWS, depths = sq_f32_depths(k);
+  size_t depth = 0, end;
+  do {
+    end = depth + depths < k ? depth + depths : k;
+    for (size_t column = 0, width; column < n; column += width) {
+      // A wide tile, or one vector where the columns that are left need no more.
+      const size_t place = column % SQ_F32_PANEL, left = n - column;
+      const int is_wide = left > (SQ_TILE_VECTORS - 1) * LANES;
+      width = is_wide ? SQ_TILE_VECTORS * LANES : LANES;
+      // Sums of some of the depths wait in c for the others'. Where c has no room for a whole tile, all are summed in the end.
+      const int fits = left >= width, is_last = end == k;
+      if (!fits && !is_last) continue;
+      const size_t start = fits ? depth : 0;
+      const float *const panel = b + column / SQ_F32_PANEL * panel_step;
+      const float *const following =
+          !streams ? NULL : left + place > SQ_F32_PANEL ? panel + panel_step + depth * ldb : is_last ? next : b + end * ldb;
+      const size_t fetched = width * (end - depth);
+      fetch ahead = fetch_over(tiles * ((end - start) / F32_FETCH_DEPTHS), following ? following + fetched / width * place : NULL,
+                               fetched * sizeof(float));
+      for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
+        const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
+        float *const target = c + row * ldc + column;
+        const int is_bare = !bias && epilogue == SQ_EPILOGUE_NONE, is_in_place = fits && (is_bare || depths < k);
+        float tile[SQ_TILE_ROWS * SQ_TILE_VECTORS * LANES];
+        float *const sums = is_in_place ? target : tile;
+        const size_t stride = is_in_place ? ldc : SQ_TILE_VECTORS * LANES;
+        const float *const factor = a + row * lda + start, *const weights = panel + start * ldb + place;
+        if (is_wide) f32_wide_tile(rows, factor, lda, end - start, weights, ldb, &ahead, start > 0, sums, stride);
+        else f32_narrow_tile(rows, factor, lda, end - start, weights, ldb, &ahead, start > 0, sums, stride);
+        if (!is_last || (is_in_place && is_bare)) continue;
+        for (size_t j = 0; j < width && j < left; j += LANES) {
+          const size_t first = column + j, count = left - j < LANES ? left - j : LANES;
+          const v16 shift = !bias ? splat(0) : count == LANES ? load16(bias + first) : load_part(bias + first, count, 0);
+          size_t i = 0;
+          for (; i + SQ_ABREAST <= rows; i += SQ_ABREAST)
+            f32_finish(sums + i * stride + j, stride, SQ_ABREAST, shift, epilogue, target + i * ldc + j, ldc, count);
+          for (; i < rows; i++) f32_finish(sums + i * stride + j, stride, 1, shift, epilogue, target + i * ldc + j, ldc, count);
+        }
       }
     }
-  }
+  } while ((depth = end) < k);
 }
 
 void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,

@@ -27,6 +27,7 @@ const sq_kernel_set SQ_JOIN(kernels, SQ_ISA) = {
   .f32u8_quantize_fixed_rows = SQ_SYMBOL(f32u8_quantize_fixed_rows),
   .u8s8f32_gemm = SQ_SYMBOL(u8s8f32_gemm),
   .f16f32_row = SQ_SYMBOL(f16f32_row),
+  .s8f32_row = SQ_SYMBOL(s8f32_row),
   .f32_attention = SQ_SYMBOL(f32_attention),
   .s16_attention = SQ_SYMBOL(s16_attention),
   .f32_gelu_gradient_row = SQ_SYMBOL(f32_gelu_gradient_row),

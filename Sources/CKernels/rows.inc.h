@@ -227,3 +227,17 @@ void SQ_SYMBOL(f32u8_quantize_fixed_rows)(const float *x, size_t rows, size_t n,
       quantize_no_row(padded_n, u + row * stride, scales + row, sums + row);
   }
 }
+
+typedef int8_t v16s8 __attribute__((vector_size(16)));
+
+void SQ_SYMBOL(s8f32_row)(const int8_t *x, size_t n, int8_t flip, float zero, float scale, float *y) {
+  for (size_t i = 0; i < n; i += LANES) {
+    const size_t count = n - i < LANES ? n - i : LANES;
+    v16s8 bytes = {0};
+    if (count == LANES) memcpy(&bytes, x + i, sizeof bytes);
+    else memcpy(&bytes, x + i, count);
+    const v16 value = (__builtin_convertvector(__builtin_convertvector(bytes ^ flip, v16i), v16) - splat(zero)) * splat(scale);
+    if (count == LANES) store16(y + i, value);
+    else store_part(y + i, count, value);
+  }
+}

@@ -151,10 +151,14 @@ public struct CPUBackend: Backend {
 
   // MARK: Running
 
+  /// So many rows before it is needed, an embedding is fetched.
+  private static let rowsAhead = 4
+
   public func embed(_ part: PackedBatch.Part, _ embeddings: Embeddings, _ norm: Norm, in workspace: CPUWorkspace) {
     let (size, batch, rows) = (embeddings.hidden, part.batch, part.rowsOfBatch)
     forEachRow(of: rows.count, cost: size) { index in
       let (row, target) = (rows.lowerBound + index, workspace.hidden + index * size)
+      if row + Self.rowsAhead < rows.upperBound { embeddings.words.fetchRow(Int(batch.tokenIDs[row + Self.rowsAhead])) }
       embeddings.words.copyRow(Int(batch.tokenIDs[row]), to: target, count: size)
       let position = Int(batch.tokenTypes[row]) * embeddings.positionCount + Int(batch.positions[row])
       embeddings.positions.withUnsafeBufferPointer { positions in

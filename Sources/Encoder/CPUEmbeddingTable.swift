@@ -1,3 +1,5 @@
+import Kernels
+
 /// An embedding table in the element type of its file: only the rows that are looked up are converted.
 ///
 /// The table stays where the model's loader put it, often in a mapped file, of which only the touched pages are read.
@@ -13,12 +15,16 @@ struct CPUEmbeddingTable: Sendable {
   }
 
   func copyRow(_ row: Int, to destination: UnsafeMutablePointer<Float>, count: Int) {
-    values.copyFloats(
-      row * width..<row * width + count, to: UnsafeMutableBufferPointer(start: destination, count: count))
-    guard let quantization else { return }
+    let (elements, target) = (row * width..<row * width + count, UnsafeMutableBufferPointer(start: destination, count: count))
+    guard let quantization else { return values.copyFloats(elements, to: target) }
     let channel = quantization.scales.count == 1 ? 0 : row
-    let (scale, zero) = (quantization.scales[channel], Float(quantization.zeroPoints[channel]))
-    for i in 0..<count { destination[i] = (destination[i] - zero) * scale }
+    values.copyFloats(elements, zero: Float(quantization.zeroPoints[channel]), scale: quantization.scales[channel], to: target)
+  }
+
+  /// Begins to bring a row into the cache: rows are far from each other, and reading one takes longer than converting it.
+  func fetchRow(_ row: Int) {
+    let size = width * values.elementType.byteCount
+    values.bytes.withUnsafeBytes { if let base = $0.baseAddress { KernelSet.fetch(base + row * size, byteCount: size) } }
   }
 
   /// `[rows, width]` as float32.

@@ -39,8 +39,10 @@ public struct Parameter: Sendable {
 }
 
 extension Parameter {
-  /// Elements `range` (row-major), converted to float32. Integers convert to their plain value.
-  public func copyFloats(_ range: Range<Int>, to destination: UnsafeMutableBufferPointer<Float>) {
+  /// Elements `range` (row-major), converted to float32: integers to their value less `zero`, times `scale`.
+  public func copyFloats(
+    _ range: Range<Int>, zero: Float = 0, scale: Float = 1, to destination: UnsafeMutableBufferPointer<Float>
+  ) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count && destination.count >= range.count)
     bytes.withUnsafeBytes { source in
       switch elementType {
@@ -56,10 +58,12 @@ extension Parameter {
           let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
           destination[offset] = Float(bitPattern: UInt32(bits) << 16)
         }
-      case .int8:
-        for (offset, index) in range.enumerated() { destination[offset] = Float(Int8(bitPattern: source[index])) }
-      case .uint8:
-        for (offset, index) in range.enumerated() { destination[offset] = Float(source[index]) }
+      case .int8, .uint8:
+        if let x = source.baseAddress, let y = destination.baseAddress {
+          KernelSet.convert(
+            bytes: x.assumingMemoryBound(to: Int8.self) + range.lowerBound, areUnsigned: elementType == .uint8, count: range.count,
+            zero: zero, scale: scale, to: y)
+        }
       }
     }
   }

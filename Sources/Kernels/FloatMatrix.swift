@@ -1,3 +1,5 @@
+import CKernels
+
 /// Who multiplies float32 matrices.
 public enum FloatGEMM: String, Sendable, CaseIterable {
   /// The system's OpenBLAS: packs the weights anew at every call.
@@ -55,7 +57,7 @@ public struct FloatMatrix: Sendable {
     switch storage {
     case .packed(let matrix):
       // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
-      let rowBlock = min(rows, max(48, 147_456 / k / 48 * 48))
+      let rowBlock = min(rows, max(48, 147_456 / sq_f32_depths(k) / 48 * 48))
       let columnBlock = PackedFloatMatrix.panelWidth * 4
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
       let threads = ThreadPool.worthwhile(threads, products: rows * k * n)

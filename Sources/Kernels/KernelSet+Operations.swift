@@ -111,6 +111,17 @@ extension KernelSet {
     convert?(x, count, y)
   }
 
+  /// y = (x − zero) · scale for bytes, signed or not, by the same set.
+  public static func convert(
+    bytes x: UnsafePointer<Int8>, areUnsigned: Bool, count: Int, zero: Float, scale: Float, to y: UnsafeMutablePointer<Float>
+  ) {
+    let convert = (try? chosen())?.table.s8f32_row ?? sq_kernels_portable.s8f32_row
+    convert?(x, count, areUnsigned ? .min : 0, areUnsigned ? zero - 128 : zero, scale, y)
+  }
+
+  /// Begins to bring memory that is needed soon into the cache.
+  public static func fetch(_ memory: UnsafeRawPointer, byteCount: Int) { sq_fetch(memory, byteCount) }
+
   /// In which numbers attention computes its products.
   public enum AttentionArithmetic: String, Sendable, CaseIterable {
     case float32

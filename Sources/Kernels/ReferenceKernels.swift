@@ -49,6 +49,10 @@ extension sq_kernel_set {
       guard let x, let y else { return }
       for i in 0..<n { y[i] = Reference.float(halfPrecision: x.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
     }
+    set.s8f32_row = { x, n, flip, zero, scale, y in
+      guard let x, let y else { return }
+      for i in 0..<n { y[i] = (Float(x[i] ^ flip) - zero) * scale }
+    }
     set.f32_attention = { q, k, v, stride, n, attended, headSize, scale, out, outStride, _ in
       guard let q, let k, let v, let out else { return }
       Reference.attention(q, k, v, stride, n, attended, headSize, scale, out, outStride)

@@ -274,6 +274,22 @@ static int run_f16f32_row(size_t kernel, size_t index, const sq_kernel_set *set,
   return 1;
 }
 
+static int run_s8f32_row(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
+  // Every byte there is; at odd addresses, as in a file.
+  (void)kernel;
+  const size_t n = lengths[digit(&index, COUNT(lengths))], is_unsigned = digit(&index, 2), has_zero = digit(&index, 2);
+  if (index) return 0;
+  snprintf(result->text, sizeof result->text, "%zu %s bytes%s", n, is_unsigned ? "unsigned" : "signed", has_zero ? ", zero point" : "");
+  int8_t *const x = malloc(n + 1);
+  for (size_t i = 0; i < n; i++) x[i + 1] = (int8_t)(i * 37 + n);
+  float *const y = malloc(n * sizeof *y);
+  set->s8f32_row(x + 1, n, is_unsigned ? INT8_MIN : 0, (has_zero ? 7.0f : 0.0f) - (is_unsigned ? 128.0f : 0.0f), 0.0173f, y);
+  put(result, y, n * sizeof *y);
+  free(x);
+  free(y);
+  return 1;
+}
+
 static int run_f32_attention(size_t kernel, size_t index, const sq_kernel_set *set, sq_case_result *result) {
   static const size_t counts[] = {1, 2, 5, 16, 23, 24, 25, 63, 64, 65, 130};
   static const size_t head_sizes[] = {1, 12, 16, 20, 32, 64, 80};

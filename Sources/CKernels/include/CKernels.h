@@ -52,6 +52,12 @@ typedef struct {
 /// `n` rounded up to whole blocks.
 static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) / block * block; }
 
+/// f32_gemm sums as many of `k` depths at a time: so many of a panel stay in the second-level cache together with as many of some rows.
+static inline size_t sq_f32_depths(size_t k) {
+  const size_t most = 1536, blocks = (k + most - 1) / most;
+  return blocks < 2 ? k : sq_padded((k + blocks - 1) / blocks, 8);
+}
+
 /// The list of kernels: X(name, return type, parameters).
 ///
 /// f32_bias_row: row += bias.
@@ -68,6 +74,7 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
 ///   multiple of SQ_S8_DEPTH. `next` as in f32_gemm.
 /// f16f32_row: y = x, IEEE 754 binary16 at any address; a signalling not-a-number becomes a quiet one.
+/// s8f32_row: y = (x ^ flip − zero) · scale; a flip of 0x80 makes unsigned bytes signed, 128 less.
 /// f32_attention: out = softmax(q · kᵀ · scale) · v for one head of one sequence of n tokens, which attend to the first `attended` of
 ///   them (the rest is padding); `stride` parts two tokens' rows of q, k and v, `out_stride` those of out; `scratch` holds
 ///   sq_attention_scratch(n, head size) floats, aligned to 64 bytes.
@@ -99,6 +106,7 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
      const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc,   \
      const int8_t *next))                                                                                          \
   X(f16f32_row, void, (const void *x, size_t n, float *y))                                                         \
+  X(s8f32_row, void, (const int8_t *x, size_t n, int8_t flip, float zero, float scale, float *y))                  \
   X(f32_attention, void,                                                                                           \
     (const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended, size_t head_size,   \
      float scale, float *out, size_t out_stride, float *scratch))                                                  \
@@ -175,6 +183,11 @@ static inline void sq_relax(void) {
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
+}
+
+/// Begins to bring memory into the second-level cache.
+static inline void sq_fetch(const void *memory, size_t bytes) {
+  for (const char *line = (const char *)memory, *const end = line + bytes; line < end; line += 64) __builtin_prefetch(line, 0, 2);
 }
 
 #endif
