@@ -20,9 +20,6 @@
 /// The most that a score's unit may count as an exponent of 2. The rounding of queries and keys is worth thousands of units.
 #define MOST_EXPONENT 0x1p-6f
 
-/// A block's rows in whole vectors.
-#define PADDED_BLOCK ((SQ_QUERY_BLOCK + LANES - 1) / LANES * LANES)
-
 _Static_assert(SQ_S16_PANEL % (SQ_PAIR_VECTORS * LANES) == 0, "tiles end where a panel ends");
 
 typedef int16_t v32s __attribute__((vector_size(64)));
@@ -235,11 +232,10 @@ INLINE void s16_product(const int32_t *a, size_t lda, size_t m, size_t pairs, co
 /// zeros up to a multiple of 16. `sums` are theirs, in 16 lanes.
 INLINE void s16_exponentials_rows(float *scores, size_t row_length, size_t rows, size_t n, const float *factors, const float *shifts, v16 *sums) {
   float *row[SQ_ABREAST];
+  rows_abreast(scores, row_length, rows, row);
   v16 factor[SQ_ABREAST], shift[SQ_ABREAST], sum[SQ_ABREAST], e[SQ_ABREAST];
   EACH(j, SQ_ABREAST) {
-    // The last row in the place of those that are not there: all are read before one is written.
     const size_t place = j < rows ? j : rows - 1;
-    row[j] = scores + place * row_length;
     factor[j] = splat(factors[place]);
     shift[j] = splat(shifts[place]);
     sum[j] = splat(0);

@@ -1,4 +1,4 @@
-// float32 GEMM over packed panels, and attention, which is two of them with a softmax between.
+// float32 GEMM over packed panels.
 //
 // Each element of the result is accumulated in order of k with fused multiply-adds, so its bits depend neither on the tile nor on
 // the other rows and columns. SQ_TILE_ROWS × SQ_TILE_VECTORS accumulators fill the instruction set's registers.
@@ -122,57 +122,4 @@ INLINE void f32_product(const float *a, size_t lda, size_t m, size_t k, const fl
 void SQ_SYMBOL(f32_gemm)(const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,
                          sq_epilogue epilogue, float *c, size_t ldc, const float *next) {
   f32_product(a, lda, m, k, panels, SQ_F32_PANEL, SQ_F32_PANEL * k, 1, next, n, bias, epilogue, c, ldc);
-}
-
-/// Keys as panels: [head size][SQ_F32_PANEL] each, 16 tokens × 16 elements at a time.
-INLINE void pack_keys(const float *k, size_t stride, size_t n, size_t head_size, float *panels) {
-  for (size_t token = 0; token < sq_padded(n, SQ_F32_PANEL); token += LANES) {
-    float *const panel = panels + (token - token % SQ_F32_PANEL) * head_size + token % SQ_F32_PANEL;
-    for (size_t i = 0; i < head_size; i += LANES) {
-      const size_t count = head_size - i < LANES ? head_size - i : LANES;
-      v16 x[LANES];
-      for (size_t j = 0; j < LANES; j++) {
-        const float *const row = k + (token + j) * stride + i;
-        x[j] = token + j >= n ? splat(0) : count == LANES ? load16(row) : load_part(row, count, 0);
-      }
-      transpose16(x);
-      for (size_t j = 0; j < count; j++) store16(panel + (i + j) * SQ_F32_PANEL, x[j]);
-    }
-  }
-}
-
-void SQ_SYMBOL(f32_attention)(const float *q, const float *k, const float *v, size_t stride, size_t n, size_t attended,
-                              size_t head_size, float scale, float *out, size_t out_stride, float *scratch) {
-  const size_t row_length = sq_padded(attended, SQ_F32_PANEL);
-  float *const keys = scratch, *const scores = keys + row_length * head_size, *const copies = scores + SQ_QUERY_BLOCK * row_length;
-  pack_keys(k, stride, attended, head_size, keys);
-
-  // Values are read where they are; only where a row does not end with a vector are they copied, to be read beyond its end.
-  const size_t padded_head = sq_padded(head_size, LANES);
-  if (padded_head != head_size) {
-    memset(copies, 0, attended * padded_head * sizeof *copies);
-    for (size_t token = 0; token < attended; token++)
-      memcpy(copies + token * padded_head, v + token * stride, head_size * sizeof *copies);
-  }
-  const float *const values = padded_head == head_size ? v : copies;
-  const size_t values_stride = padded_head == head_size ? stride : padded_head;
-
-  // A block of queries at a time, so that its scores stay in the cache until they are used.
-  for (size_t first = 0; first < n; first += SQ_QUERY_BLOCK) {
-    const size_t rows = n - first < SQ_QUERY_BLOCK ? n - first : SQ_QUERY_BLOCK;
-    float *const result = out + first * out_stride;
-    f32_product(q + first * stride, stride, rows, head_size, keys, SQ_F32_PANEL, SQ_F32_PANEL * head_size, 0, NULL, attended,
-                NULL, SQ_EPILOGUE_NONE, scores, row_length);
-    float factors[SQ_QUERY_BLOCK];
-    for (size_t i = 0; i < rows; i++)
-      factors[i] = 1.0f / SQ_SYMBOL(f32_softmax_row)(scores + i * row_length, attended, scale);
-    f32_product(scores, row_length, rows, attended, values, values_stride, SQ_F32_PANEL, 0, NULL, head_size, NULL,
-                SQ_EPILOGUE_NONE, result, out_stride);
-    for (size_t i = 0; i < rows; i++) {
-      float *const row = result + i * out_stride;
-      size_t j = 0;
-      for (; j + LANES <= head_size; j += LANES) store16(row + j, load16(row + j) * splat(factors[i]));
-      if (j < head_size) store_part(row + j, head_size - j, load_part(row + j, head_size - j, 0) * splat(factors[i]));
-    }
-  }
 }

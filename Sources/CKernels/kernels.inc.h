@@ -11,6 +11,8 @@
 #include "half.inc.h"
 #include "fetch.inc.h"
 #include "gemm_f32.inc.h"
+#include "attention_rows.inc.h"
+#include "attention_f32.inc.h"
 #include SQ_DOT4
 #include "gemm_int8.inc.h"
 #include SQ_DOT2

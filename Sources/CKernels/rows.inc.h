@@ -166,19 +166,20 @@ INLINE int32_t quantize_row(const float *x, size_t n, size_t padded_n, float fac
 /// A row waits for its largest magnitude, and for a division: those of some rows are found before the first of them is quantised.
 #define SQ_QUANTIZED_ABREAST 4
 
-void SQ_SYMBOL(f32u8_quantize_rows)(const float *x, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride, float *scales,
-                                    int32_t *sums) {
+void SQ_SYMBOL(f32u8_quantize_rows)(const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, uint8_t *u,
+                                    size_t stride, float *scales, int32_t *sums) {
   for (size_t first = 0; first < rows; first += SQ_QUANTIZED_ABREAST) {
     const size_t end = rows - first < SQ_QUANTIZED_ABREAST ? rows : first + SQ_QUANTIZED_ABREAST;
     float factors[SQ_QUANTIZED_ABREAST];
     for (size_t row = first; row < end; row++) {
-      const float largest = float_of_bits(largest16i(larger_magnitudes(splat_i(0), x + row * n, n)));
+      const float largest = float_of_bits(largest16i(larger_magnitudes(splat_i(0), x + row * x_stride, n)));
       scales[row] = largest / 127.0f;
       // A row of subnormals has no reciprocal in range; it counts as zeros.
       factors[row - first] = scales[row] < 0x1p-126f ? 0 : 127.0f / largest;
     }
     for (size_t row = first; row < end; row++) {
-      if (scales[row] < __builtin_inff()) sums[row] = quantize_row(x + row * n, n, padded_n, factors[row - first], u + row * stride);
+      if (scales[row] < __builtin_inff())
+        sums[row] = quantize_row(x + row * x_stride, n, padded_n, factors[row - first], u + row * stride);
       else quantize_no_row(padded_n, u + row * stride, scales + row, sums + row);
     }
   }
@@ -218,12 +219,12 @@ INLINE int quantize_fixed_row(const float *x, size_t n, size_t padded_n, float s
   return 1;
 }
 
-void SQ_SYMBOL(f32u8_quantize_fixed_rows)(const float *x, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point,
-                                          int32_t low, int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales,
-                                          int32_t *sums) {
+void SQ_SYMBOL(f32u8_quantize_fixed_rows)(const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, float scale,
+                                          int32_t zero_point, int32_t low, int32_t high, int32_t shift, uint8_t *u, size_t stride,
+                                          float *scales, int32_t *sums) {
   for (size_t row = 0; row < rows; row++) {
     scales[row] = scale;
-    if (!quantize_fixed_row(x + row * n, n, padded_n, scale, zero_point, low, high, shift, u + row * stride, sums + row))
+    if (!quantize_fixed_row(x + row * x_stride, n, padded_n, scale, zero_point, low, high, shift, u + row * stride, sums + row))
       quantize_no_row(padded_n, u + row * stride, scales + row, sums + row);
   }
 }

@@ -1,4 +1,4 @@
-// AVX-512 (F, BW, DQ, VL): a vector of 16 is one register; 8 × 48 elements of a float32 tile take 24 of the 32 registers.
+// AVX-512 (F, BW, DQ, VL): a vector of 16 is one register; 12 × 32 elements of a float32 tile take 24 of the 32 registers.
 
 #if defined(__x86_64__)
 #pragma clang attribute push(                                                                              \
@@ -9,8 +9,8 @@
 #define SQ_HALF_INSTRUCTION
 #define SQ_MASKED_MOVES
 #define SQ_ABREAST 4
-#define SQ_TILE_ROWS 8
-#define SQ_TILE_VECTORS 3
+#define SQ_TILE_ROWS 12
+#define SQ_TILE_VECTORS 2
 #define SQ_INT8_ROWS 6
 #define SQ_INT8_VECTORS 1
 #define SQ_DOT4 "dot4_avx512.inc.h"

@@ -24,6 +24,7 @@
 #include "dot4_avx512vnni.inc.h"
 #include "gemm_int8.inc.h"
 #include "dot2_avx512.inc.h"
+#include "attention_rows.inc.h"
 #include "attention_s16.inc.h"
 
 const sq_kernel_set sq_kernels_avx512vnni = {

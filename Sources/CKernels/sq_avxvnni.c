@@ -19,6 +19,7 @@
 #include "dot4_avxvnni.inc.h"
 #include "gemm_int8.inc.h"
 #include "dot2_avx2.inc.h"
+#include "attention_rows.inc.h"
 #include "attention_s16.inc.h"
 
 const sq_kernel_set sq_kernels_avxvnni = {

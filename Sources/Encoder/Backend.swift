@@ -45,6 +45,13 @@ public protocol Backend: Sendable {
   /// Gives the memory back for reuse.
   func recycle(_ workspace: Workspace)
 
+  /// Calls `body` with workspaces of some rows each, which are all rows of `workspace` together, and with the backend that computes them:
+  /// from several threads at once where each has enough to do. For operations that need no row but their own, of whose linear layers
+  /// `layer` is the widest, in a pass that nobody watches.
+  func forEachShare(
+    of workspace: Workspace, through layer: Linear, _ body: (Self, Workspace) throws(BackendError) -> Void
+  ) throws(BackendError)
+
   /// hidden = norm(words[id] + positions[p] + types[t])
   func embed(_ part: PackedBatch.Part, _ embeddings: Embeddings, _ norm: Norm, in workspace: Workspace) throws(BackendError)
   /// queryKeyValue = hidden · W + b
@@ -60,7 +67,7 @@ public protocol Backend: Sendable {
   func addFeedForward(
     _ expand: Linear, _ activation: DistilBERT.Activation, _ contract: Linear, _ norm: Norm, in workspace: Workspace
   ) throws(BackendError)
-  /// result `[tokens, outputs]` = hidden · W + b
+  /// result `[tokens, outputs]` = hidden · W + b; a share of a workspace's rows writes rows of its own.
   func head(_ layer: Linear, in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError)
   /// result `[tokens, hidden]` = hidden
   func hidden(in workspace: Workspace, to result: UnsafeMutablePointer<Float>) throws(BackendError)
@@ -116,6 +123,12 @@ extension Backend {
     of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
   ) throws(BackendError) {
     try body(self, batch.whole)
+  }
+
+  public func forEachShare(
+    of workspace: Workspace, through layer: Linear, _ body: (Self, Workspace) throws(BackendError) -> Void
+  ) throws(BackendError) {
+    try body(self, workspace)
   }
 }
 

@@ -121,13 +121,30 @@ public struct CPUBackend: Backend {
     }
     let division = BatchDivision(batch, threads: threads, configuration: configuration)
     for sequences in division.shared { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
+    try runAlone(division.independent.count) { (alone, index) throws(BackendError) in
+      try body(alone, PackedBatch.Part(batch, sequences: division.independent[index]))
+    }
+  }
+
+  /// As with whole sequences: a thread's rows stay in its caches, and it waits for no other until attention needs other rows.
+  public func forEachShare(
+    of workspace: CPUWorkspace, through layer: CPULinear, _ body: (Self, CPUWorkspace) throws(BackendError) -> Void
+  ) throws(BackendError) {
+    let (count, unit) = (workspace.rows.count, CPUWorkspace.shareUnit)
+    let rows = (count + threads * unit - 1) / (threads * unit) * unit
+    if threads == 1 || gemm == .openBLAS || observer != nil || rows < layer.leastRows { return try body(self, workspace) }
+    try runAlone((count + rows - 1) / rows) { (alone, index) throws(BackendError) in
+      try body(alone, workspace.share(index * rows..<min(count, (index + 1) * rows)))
+    }
+  }
+
+  /// Calls `body` with 0 ..< `tasks` from several threads at once, and with a backend that computes on the thread that calls.
+  private func runAlone(_ tasks: Int, _ body: (Self, Int) throws(BackendError) -> Void) throws(BackendError) {
     var alone = self
     alone.threads = 1
     let failure = Mutex<BackendError?>(nil)
-    ThreadPool.shared.run(tasks: division.independent.count, threads: threads) { index in
-      do throws(BackendError) {
-        try body(alone, PackedBatch.Part(batch, sequences: division.independent[index]))
-      } catch { failure.withLock { $0 = error } }
+    ThreadPool.shared.run(tasks: tasks, threads: threads) { index in
+      do throws(BackendError) { try body(alone, index) } catch { failure.withLock { $0 = error } }
     }
     if let failure = failure.withLock({ $0 }) { throw failure }
   }
@@ -141,8 +158,6 @@ public struct CPUBackend: Backend {
     return workspaces.take(
       CPUWorkspace.Layout(
         tokens: part.tokenCount, hidden: configuration.hidden, feedForward: configuration.feedForward,
-        quantizedCount: PackedInt8Matrix.quantizedFloatCount(
-          rows: part.tokenCount, k: max(configuration.hidden, configuration.feedForward)),
         scratchCount: KernelSet.attentionScratchCount(count: longest, headSize: configuration.headSize),
         threads: threads))
   }
@@ -170,14 +185,15 @@ public struct CPUBackend: Backend {
 
   public func projectQueryKeyValue(_ layer: CPULinear, in workspace: CPUWorkspace) {
     apply(
-      layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.queryKeyValue,
-      in: workspace)
+      layer, to: workspace.hidden, rows: workspace.rows.count, epilogue: .bias, result: workspace.queryKeyValue,
+      resultStride: workspace.layout.stride, room: workspace.quantized)
   }
 
   public func attend(
     _ part: PackedBatch.Part, after projection: CPULinear, configuration: DistilBERT.Configuration, in workspace: CPUWorkspace
   ) {
     let (hidden, heads, headSize) = (configuration.hidden, configuration.heads, configuration.headSize)
+    let stride = workspace.layout.stride
     let scale = 1 / Float(headSize).squareRoot()
     let arithmetic = attentionArithmetic(after: projection)
     let tasks = part.sequenceCount * heads
@@ -186,19 +202,19 @@ public struct CPUBackend: Backend {
       let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
       let rows = part.rows(ofSequence: sequence)
       guard !rows.isEmpty else { return }
-      let q = workspace.queryKeyValue + rows.lowerBound * 3 * hidden + head * headSize
+      let q = workspace.queryKeyValue + rows.lowerBound * stride + head * headSize
       kernels.attention(
-        q: q, k: q + hidden, v: q + 2 * hidden, stride: 3 * hidden, count: rows.count,
+        q: q, k: q + hidden, v: q + 2 * hidden, stride: stride, count: rows.count,
         attended: part.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale, in: arithmetic,
-        out: workspace.context + rows.lowerBound * hidden + head * headSize, outStride: hidden,
+        out: workspace.context + rows.lowerBound * stride + head * headSize, outStride: stride,
         scratch: workspace.scratch(task: thread))
     }
   }
 
   public func addAttention(_ output: CPULinear, _ norm: Norm, in workspace: CPUWorkspace) {
     apply(
-      output, to: workspace.context, rows: workspace.layout.tokens, epilogue: .bias, result: workspace.projection,
-      in: workspace)
+      output, to: workspace.context, stride: workspace.layout.stride, rows: workspace.rows.count, epilogue: .bias,
+      result: workspace.projection, room: workspace.quantized)
     addProjection(norm, in: workspace)
   }
 
@@ -209,40 +225,49 @@ public struct CPUBackend: Backend {
     let epilogue: KernelSet.Epilogue = activation == .gelu ? .biasGELU : .biasGELUTanh
     // A block of rows at a time bounds the middle; a small one would read the weights from memory again and again.
     let block = max(384, 1_048_576 / expand.outputs)
-    for first in stride(from: 0, to: workspace.layout.tokens, by: block) {
-      let rows = min(block, workspace.layout.tokens - first)
+    for first in stride(from: 0, to: workspace.rows.count, by: block) {
+      let rows = min(block, workspace.rows.count - first)
       apply(
         expand, to: workspace.hidden + first * expand.inputs, rows: rows, epilogue: epilogue, result: workspace.middle,
-        in: workspace)
+        resultStride: workspace.layout.stride, room: workspace.quantized)
       apply(
-        contract, to: workspace.middle, rows: rows, epilogue: .bias,
-        result: workspace.projection + first * contract.outputs, in: workspace)
+        contract, to: workspace.middle, stride: workspace.layout.stride, rows: rows, epilogue: .bias,
+        result: workspace.projection + first * contract.outputs, room: workspace.quantized)
     }
     addProjection(norm, in: workspace)
   }
 
   public func head(_ layer: CPULinear, in workspace: CPUWorkspace, to result: UnsafeMutablePointer<Float>) {
-    apply(layer, to: workspace.hidden, rows: workspace.layout.tokens, epilogue: .bias, result: result, in: workspace)
+    apply(
+      layer, to: workspace.hidden, rows: workspace.rows.count, epilogue: .bias,
+      result: result + workspace.rows.lowerBound * layer.outputs, room: workspace.quantized)
   }
 
   public func hidden(in workspace: CPUWorkspace, to result: UnsafeMutablePointer<Float>) {
-    result.update(from: workspace.hidden, count: workspace.layout.hiddenCount)
+    let width = workspace.layout.width
+    (result + workspace.rows.lowerBound * width).update(from: workspace.hidden, count: workspace.rows.count * width)
   }
 
   // MARK: Observing
 
   public func queryKeyValue(in workspace: CPUWorkspace) -> [Float] {
-    Array(UnsafeBufferPointer(start: workspace.queryKeyValue, count: 3 * workspace.layout.hiddenCount))
+    Self.copies(of: workspace.queryKeyValue, count: 3 * workspace.layout.width, in: workspace)
   }
 
   public func context(in workspace: CPUWorkspace) -> [Float] {
-    Array(UnsafeBufferPointer(start: workspace.context, count: workspace.layout.hiddenCount))
+    Self.copies(of: workspace.context, count: workspace.layout.width, in: workspace)
+  }
+
+  /// Rows of `count` floats, end to end.
+  private static func copies(of first: UnsafePointer<Float>, count: Int, in workspace: CPUWorkspace) -> [Float] {
+    workspace.rows.indices.flatMap { row in
+      UnsafeBufferPointer(start: first + (row - workspace.rows.lowerBound) * workspace.layout.stride, count: count)
+    }
   }
 
   public func clearContext(columns: Range<Int>, in workspace: CPUWorkspace) {
-    let hidden = workspace.layout.hiddenCount / max(1, workspace.layout.tokens)
-    for row in 0..<workspace.layout.tokens {
-      (workspace.context + row * hidden + columns.lowerBound).update(repeating: 0, count: columns.count)
+    for row in 0..<workspace.rows.count {
+      (workspace.context + row * workspace.layout.stride + columns.lowerBound).update(repeating: 0, count: columns.count)
     }
   }
 
@@ -258,13 +283,12 @@ public struct CPUBackend: Backend {
     let aligned = AlignedBuffer<Float>(count: input.count) { destination in
       input.withUnsafeBufferPointer { if let base = $0.baseAddress { destination.update(from: base, count: input.count) } }
     }
-    let workspace = CPUWorkspace(
-      CPUWorkspace.Layout(
-        tokens: rows, hidden: 0, feedForward: 0,
-        quantizedCount: PackedInt8Matrix.quantizedFloatCount(rows: rows, k: layer.inputs), scratchCount: 0, threads: 0))
+    let room = AlignedMemory.allocate(
+      byteCount: PackedInt8Matrix.quantizedFloatCount(rows: rows, k: layer.inputs) * MemoryLayout<Float>.stride)
+    defer { room.deallocate() }
     return [Float](unsafeUninitializedCapacity: rows * layer.outputs) { buffer, count in
       if let result = buffer.baseAddress {
-        apply(layer, to: aligned.pointer, rows: rows, epilogue: epilogue, result: result, in: workspace)
+        apply(layer, to: aligned.pointer, rows: rows, epilogue: epilogue, result: result, room: room.assumingMemoryBound(to: Float.self))
       }
       count = rows * layer.outputs
     }
@@ -307,7 +331,7 @@ public struct CPUBackend: Backend {
   /// hidden = norm(hidden + projection)
   private func addProjection(_ norm: Norm, in workspace: CPUWorkspace) {
     let size = norm.scale.count
-    forEachRow(of: workspace.layout.tokens, cost: size) { row in
+    forEachRow(of: workspace.rows.count, cost: size) { row in
       addAndNormalize(workspace.hidden + row * size, workspace.projection + row * size, bias: nil, norm, count: size)
     }
   }
@@ -324,31 +348,36 @@ public struct CPUBackend: Backend {
     }
   }
 
-  /// result = epilogue(input · W + b)
+  /// result = epilogue(input · W + b); `room` is for the input's rows, quantised.
   private func apply(
-    _ layer: CPULinear, to input: UnsafePointer<Float>, rows: Int, epilogue: KernelSet.Epilogue,
-    result: UnsafeMutablePointer<Float>, in workspace: CPUWorkspace
+    _ layer: CPULinear, to input: UnsafePointer<Float>, stride: Int? = nil, rows: Int, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>, resultStride: Int? = nil, room: UnsafeMutablePointer<Float>
   ) {
-    if let observer { show(layer, UnsafeBufferPointer(start: input, count: rows * layer.inputs), to: observer) }
+    if let observer { show(layer, input, stride: stride ?? layer.inputs, rows: rows, to: observer) }
     layer.bias.withUnsafeBufferPointer { bias in
       guard let bias = bias.baseAddress else { return }
       switch layer.matrix {
       case .float32(let matrix):
         matrix.multiply(
-          rows: rows, input, bias: bias, epilogue: epilogue, result: result, kernels: kernels, threads: threads)
+          rows: rows, input, stride: stride, bias: bias, epilogue: epilogue, result: result, resultStride: resultStride,
+          kernels: kernels, threads: threads)
       case .int8(let matrix):
         matrix.multiply(
-          rows: rows, input, bias: bias, epilogue: epilogue, result: result, room: workspace.quantized,
+          rows: rows, input, stride: stride, bias: bias, epilogue: epilogue, result: result, resultStride: resultStride, room: room,
           kernels: kernels, threads: threads)
       }
     }
   }
 
   /// Shows an observer what a layer's weights meet.
-  private func show(_ layer: CPULinear, _ rows: UnsafeBufferPointer<Float>, to observer: LinearObserver) {
-    guard let factors = layer.inputFactors else { return observer(layer.names, rows, layer.inputs) }
-    let products = rows.indices.map { rows[$0] * factors[$0 % layer.inputs] }
-    products.withUnsafeBufferPointer { observer(layer.names, $0, layer.inputs) }
+  private func show(_ layer: CPULinear, _ input: UnsafePointer<Float>, stride: Int, rows: Int, to observer: LinearObserver) {
+    var values: [Float] = []
+    values.reserveCapacity(rows * layer.inputs)
+    for row in 0..<rows {
+      let inputs = UnsafeBufferPointer(start: input + row * stride, count: layer.inputs)
+      if let factors = layer.inputFactors { values += zip(inputs, factors).lazy.map { $0 * $1 } } else { values += inputs }
+    }
+    values.withUnsafeBufferPointer { observer(layer.names, $0, layer.inputs) }
   }
 
   /// Calls `body` with each row, in blocks that are worth a thread.

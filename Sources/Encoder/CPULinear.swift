@@ -26,6 +26,14 @@ public struct CPULinear: Sendable {
 
   var outputs: Int { bias.count }
 
+  /// With fewer rows, threads share the columns of a product.
+  var leastRows: Int {
+    switch matrix {
+    case .float32: FloatMatrix.leastRows
+    case .int8(let matrix): matrix.leastRows
+    }
+  }
+
   /// Packs the layers' weights, whose own memory can then be had back where it is a file's.
   init(_ layers: [DistilBERT.Linear], precision: Precision, gemm: FloatGEMM, threads: Int) {
     names = layers.map(\.name)

@@ -2,48 +2,77 @@ import Kernels
 import Observation
 import Synchronization
 
-/// The memory of one forward pass, as rows of floats.
+/// The memory of one forward pass, as rows of floats: all of them, or a share.
 ///
 /// Grown to the largest batch seen and then reused: in the steady state nothing is allocated, and no page is mapped anew.
-public final class CPUWorkspace: @unchecked Sendable {
-  // Sendable: one forward pass at a time has it, from `Pool.take` to `Pool.giveBack`; within the pass, threads write to rows of
-  // their own.
+public struct CPUWorkspace: Sendable {
+  private let memory: Memory
+  let rows: Range<Int>
 
-  /// Where things lie, in floats from `base`.
+  fileprivate init(_ memory: Memory, rows: Range<Int>) {
+    self.memory = memory
+    self.rows = rows
+  }
+
+  /// Some of the rows, which count from the first of these.
+  func share(_ rows: Range<Int>) -> CPUWorkspace {
+    CPUWorkspace(memory, rows: self.rows.lowerBound + rows.lowerBound..<self.rows.lowerBound + rows.upperBound)
+  }
+
+  /// A share begins with a multiple of so many rows, so that its quantised rows are aligned.
+  static let shareUnit = 8
+
+  var layout: Layout { memory.layout }
+
+  /// `[rows, hidden]`: the residual stream.
+  var hidden: UnsafeMutablePointer<Float> { row(of: layout.hidden, layout.width) }
+  /// `[rows, 3 · hidden]`, `layout.stride` apart.
+  var queryKeyValue: UnsafeMutablePointer<Float> { row(of: layout.wide, layout.stride) }
+  /// `[rows, hidden]`, `layout.stride` apart: what attention gathered.
+  var context: UnsafeMutablePointer<Float> { queryKeyValue + 3 * layout.width }
+  /// `[rows, feedForward]`, `layout.stride` apart: in the place of queries, keys, values and context of the same rows, which are done with
+  /// by then.
+  var middle: UnsafeMutablePointer<Float> { queryKeyValue }
+  /// `[rows, hidden]`: a linear layer's result before it joins the residual stream.
+  var projection: UnsafeMutablePointer<Float> { row(of: layout.projection, layout.width) }
+  /// The rows of an int8 product's input, quantised.
+  var quantized: UnsafeMutablePointer<Float> { row(of: layout.quantized, layout.quantizedStride) }
+  /// A thread's own, where all rows are at hand.
+  func scratch(task: Int) -> UnsafeMutablePointer<Float> { memory.base + layout.scratch + task * layout.scratchCount }
+
+  private func row(of place: Int, _ stride: Int) -> UnsafeMutablePointer<Float> { memory.base + place + rows.lowerBound * stride }
+
+  /// Where things lie, in floats.
   struct Layout {
     let tokens: Int
-    /// `[tokens, hidden]`: the residual stream.
+    /// Of the residual stream.
+    let width: Int
     let hidden: Int
-    let hiddenCount: Int
-    /// `[tokens, 3 · hidden]`
-    let queryKeyValue: Int
-    /// `[tokens, hidden]`: what attention gathered.
-    let context: Int
-    /// `[tokens, feedForward]`: shares its place with queries, keys, values and context, which are done with by then.
-    let middle: Int
-    /// `[tokens, hidden]`: a linear layer's result before it joins the residual stream.
+    /// Queries, keys, values and context, then the feed-forward network's middle.
+    let wide: Int
+    /// From one of their rows to the next.
+    let stride: Int
     let projection: Int
-    /// The rows of an int8 product's input, quantised.
     let quantized: Int
+    let quantizedStride: Int
     /// `scratchCount` floats for each thread.
     let scratch: Int
     let scratchCount: Int
     let total: Int
 
-    init(tokens: Int, hidden: Int, feedForward: Int, quantizedCount: Int, scratchCount: Int, threads: Int) {
+    init(tokens: Int, hidden width: Int, feedForward: Int, scratchCount: Int, threads: Int) {
       // A cache line each, so that no two parts share one.
       func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
-      let rows = aligned(tokens * hidden)
-      let shared = max(aligned(tokens * 3 * hidden) + rows, aligned(tokens * feedForward))
+      let size = MemoryLayout<Float>.size
       self.tokens = tokens
-      self.hidden = 0
-      hiddenCount = tokens * hidden
-      queryKeyValue = rows
-      context = rows + aligned(tokens * 3 * hidden)
-      middle = rows
-      projection = rows + shared
-      quantized = rows + shared + rows
-      scratch = quantized + aligned(quantizedCount)
+      self.width = width
+      stride = AlignedMemory.rowStride(byteCount: max(4 * width, feedForward) * size) / size
+      quantizedStride = PackedInt8Matrix.quantizedFloatCount(rows: 1, k: max(width, feedForward))
+      hidden = 0
+      wide = aligned(tokens * width)
+      projection = wide + tokens * stride
+      quantized = projection + aligned(tokens * width)
+      scratch = quantized + aligned(tokens * quantizedStride)
       self.scratchCount = aligned(scratchCount)
       total = scratch + self.scratchCount * threads
     }
@@ -55,59 +84,55 @@ public final class CPUWorkspace: @unchecked Sendable {
         return ObservedRegion(name: name, offset: first * size, byteCount: (end - first) * size)
       }
       return [
-        region("residual stream", hidden, queryKeyValue), region("queries, keys, values", queryKeyValue, context),
-        region("context", context, min(context + hiddenCount, projection)), region("feed-forward middle", middle, projection),
+        region("residual stream", hidden, wide),
+        region("queries, keys, values and context, then the feed-forward middle", wide, projection),
         region("projection", projection, quantized), region("quantised rows", quantized, scratch),
         region("attention scratch", scratch, total),
       ]
     }
   }
 
-  private(set) var layout: Layout
-  private(set) var base: UnsafeMutablePointer<Float>
-  private var capacity: Int
+  fileprivate final class Memory: @unchecked Sendable {
+    // Sendable: one forward pass at a time has it, from `Pool.take` to `Pool.giveBack`; within the pass, threads write to rows of
+    // their own.
+    private(set) var layout: Layout
+    private(set) var base: UnsafeMutablePointer<Float>
+    private var capacity: Int
 
-  init(_ layout: Layout) {
-    self.layout = layout
-    capacity = layout.total
-    base = Self.allocate(capacity)
+    init(_ layout: Layout) {
+      self.layout = layout
+      capacity = layout.total
+      base = Self.allocate(capacity)
+    }
+
+    deinit { UnsafeMutableRawPointer(base).deallocate() }
+
+    func adopt(_ layout: Layout) {
+      self.layout = layout
+      guard layout.total > capacity else { return }
+      UnsafeMutableRawPointer(base).deallocate()
+      capacity = layout.total
+      base = Self.allocate(capacity)
+    }
+
+    private static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
+      AlignedMemory.allocate(byteCount: count * MemoryLayout<Float>.stride)
+        .bindMemory(to: Float.self, capacity: max(1, count))
+    }
   }
 
-  deinit { UnsafeMutableRawPointer(base).deallocate() }
-
-  private func adopt(_ layout: Layout) {
-    self.layout = layout
-    guard layout.total > capacity else { return }
-    UnsafeMutableRawPointer(base).deallocate()
-    capacity = layout.total
-    base = Self.allocate(capacity)
-  }
-
-  private static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-    AlignedMemory.allocate(byteCount: count * MemoryLayout<Float>.stride)
-      .bindMemory(to: Float.self, capacity: max(1, count))
-  }
-
-  var hidden: UnsafeMutablePointer<Float> { base + layout.hidden }
-  var queryKeyValue: UnsafeMutablePointer<Float> { base + layout.queryKeyValue }
-  var context: UnsafeMutablePointer<Float> { base + layout.context }
-  var middle: UnsafeMutablePointer<Float> { base + layout.middle }
-  var projection: UnsafeMutablePointer<Float> { base + layout.projection }
-  var quantized: UnsafeMutablePointer<Float> { base + layout.quantized }
-  func scratch(task: Int) -> UnsafeMutablePointer<Float> { base + layout.scratch + task * layout.scratchCount }
-
-  /// The workspaces that no forward pass is using.
+  /// The memory that no forward pass is using.
   final class Pool: Sendable {
-    private let free = Mutex<[CPUWorkspace]>([])
+    private let free = Mutex<[Memory]>([])
 
     func take(_ layout: Layout) -> CPUWorkspace {
-      guard let workspace = free.withLock({ $0.popLast() }) else { return CPUWorkspace(layout) }
-      workspace.adopt(layout)
-      return workspace
+      let memory = free.withLock { $0.popLast() }
+      memory?.adopt(layout)
+      return CPUWorkspace(memory ?? Memory(layout), rows: 0..<layout.tokens)
     }
 
     func giveBack(_ workspace: CPUWorkspace) {
-      free.withLock { $0.append(workspace) }
+      free.withLock { $0.append(workspace.memory) }
     }
   }
 }

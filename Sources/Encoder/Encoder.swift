@@ -180,29 +180,64 @@ struct PreparedModel<Device: Backend>: Sendable {
     try step(.embeddings, probe) { () throws(BackendError) in
       try backend.embed(part, embeddings, embeddingNorm, in: workspace)
     }
-    // By index: a pair of an enumeration is allocated where the device is not known when this is compiled.
-    for index in layers.indices where !ablation.layers.contains(index) {
-      let layer = layers[index]
-      try step(.queryKeyValue(index), probe) { () throws(BackendError) in
-        try backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
-      }
-      try step(.attention(index), probe) { () throws(BackendError) in
+    var index = nextLayer(from: 0, without: ablation)
+    let first = index
+    try share(workspace, through: first.map { layers[$0].queryKeyValue } ?? head, on: backend, probe) {
+      (backend, workspace) throws(BackendError) in
+      try begin(first, on: backend, in: workspace, to: result, probe)
+    }
+    while let current = index {
+      let layer = layers[current]
+      try step(.attention(current), probe) { () throws(BackendError) in
         try backend.attend(part, after: layer.queryKeyValue, configuration: configuration, in: workspace)
-        for head in ablation.heads where head.layer == index {
+        for head in ablation.heads where head.layer == current {
           let first = head.head * configuration.headSize
           try backend.clearContext(columns: first..<first + configuration.headSize, in: workspace)
         }
       }
-      try step(.attentionOutput(index), probe) { () throws(BackendError) in
-        try backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
+      let next = nextLayer(from: current + 1, without: ablation)
+      try share(workspace, through: layer.expand, on: backend, probe) { (backend, workspace) throws(BackendError) in
+        try step(.attentionOutput(current), probe) { () throws(BackendError) in
+          try backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
+        }
+        try step(.feedForward(current), probe) { () throws(BackendError) in
+          try backend.addFeedForward(
+            layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
+        }
+        try begin(next, on: backend, in: workspace, to: result, probe)
       }
-      try step(.feedForward(index), probe) { () throws(BackendError) in
-        try backend.addFeedForward(
-          layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
-      }
+      index = next
     }
-    guard let head else { return try backend.hidden(in: workspace, to: result) }
-    try step(.head, probe) { () throws(BackendError) in try backend.head(head, in: workspace, to: result) }
+  }
+
+  /// The first layer from `index` on that is not left out.
+  private func nextLayer(from index: Int, without ablation: Ablation) -> Int? {
+    layers.indices[index...].first { !ablation.layers.contains($0) }
+  }
+
+  /// What comes before a layer's attention; after the last layer, the result.
+  private func begin(
+    _ layer: Int?, on backend: Device, in workspace: Device.Workspace, to result: UnsafeMutablePointer<Float>,
+    _ probe: ForwardProbe<Device>?
+  ) throws(BackendError) {
+    if let layer {
+      try step(.queryKeyValue(layer), probe) { () throws(BackendError) in
+        try backend.projectQueryKeyValue(layers[layer].queryKeyValue, in: workspace)
+      }
+    } else if let head {
+      try step(.head, probe) { () throws(BackendError) in try backend.head(head, in: workspace, to: result) }
+    } else {
+      try backend.hidden(in: workspace, to: result)
+    }
+  }
+
+  /// Runs operations that need no row but their own; where somebody watches, with all rows at once.
+  private func share(
+    _ workspace: Device.Workspace, through layer: Device.Linear?, on backend: Device, _ probe: ForwardProbe<Device>?,
+    _ body: (Device, Device.Workspace) throws(BackendError) -> Void
+  ) throws(BackendError) {
+    guard let layer, probe == nil else { return try body(backend, workspace) }
+    try backend.forEachShare(of: workspace, through: layer, body)
   }
 
   /// Runs a step; where nobody watches, at the price of a comparison.

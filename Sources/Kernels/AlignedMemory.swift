@@ -7,6 +7,10 @@ public enum AlignedMemory {
   /// Bytes of a cache line, and of an AVX-512 register.
   public static let alignment = 64
 
+  /// The bytes from one row of `byteCount` to the next: an odd number of cache lines, so that neighbouring rows do not all fall into the same
+  /// few sets of the caches.
+  public static func rowStride(byteCount: Int) -> Int { ((byteCount + alignment - 1) / alignment | 1) * alignment }
+
   private static let hugePage = 2 << 20
 
   /// At least one byte, aligned to a cache line, to be given back by `deallocate()`.

@@ -49,16 +49,22 @@ public struct FloatMatrix: Sendable {
     return elements * MemoryLayout<Float>.size
   }
 
+  /// With as many rows, a thread computes about as fast by itself as with others.
+  public static let leastRows = 96
+
   /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix), on at most `threads` threads.
+  ///
+  /// - Parameter stride, resultStride: floats from row to row, of the input and of the result; without them rows lie end to end.
   public func multiply(
-    rows: Int, _ input: UnsafePointer<Float>, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
-    result: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
+    rows: Int, _ input: UnsafePointer<Float>, stride: Int? = nil, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>, resultStride: Int? = nil, kernels: KernelSet, threads: Int
   ) {
+    let (stride, resultStride) = (stride ?? k, resultStride ?? n)
     switch storage {
     case .packed(let matrix):
       // Blocks of rows that stay in the second-level cache beside a panel, and of columns enough for all threads.
       let rowBlock = min(rows, max(48, 147_456 / sq_f32_depths(k) / 48 * 48))
-      let columnBlock = PackedFloatMatrix.panelWidth * 4
+      let columnBlock = PackedFloatMatrix.panelWidth * 6
       let (rowBlocks, columnBlocks) = ((rows + rowBlock - 1) / rowBlock, (n + columnBlock - 1) / columnBlock)
       let threads = ThreadPool.worthwhile(threads, products: rows * k * n)
       ThreadPool.shared.run(tasks: rowBlocks * columnBlocks, threads: threads) { task in
@@ -66,9 +72,9 @@ public struct FloatMatrix: Sendable {
         // Threads that keep pace take every so manieth task.
         let next = task + threads < rowBlocks * columnBlocks ? (task + threads) % columnBlocks * columnBlock : nil
         kernels.multiply(
-          m: min(rowBlock, rows - row), a: input + row * k, lda: k, b: matrix,
+          m: min(rowBlock, rows - row), a: input + row * stride, lda: stride, b: matrix,
           columns: column..<min(column + columnBlock, n), next: next, bias: bias, epilogue: epilogue,
-          c: result + row * n, ldc: n)
+          c: result + row * resultStride, ldc: resultStride)
       }
 
     case .plain(let matrix):
@@ -78,12 +84,12 @@ public struct FloatMatrix: Sendable {
       ThreadPool.shared.run(tasks: (n + share - 1) / share, threads: threads) { task in
         let column = task * share
         OpenBLAS.multiply(
-          m: rows, n: min(share, n - column), k: k, a: input, lda: k, b: matrix.pointer + column, ldb: n,
-          c: result + column, ldc: n)
+          m: rows, n: min(share, n - column), k: k, a: input, lda: stride, b: matrix.pointer + column, ldb: n,
+          c: result + column, ldc: resultStride)
       }
       if epilogue != .none {
         ThreadPool.shared.run(tasks: rows, threads: threads) { row in
-          kernels.finish(result + row * n, bias: bias, count: n, epilogue: epilogue)
+          kernels.finish(result + row * resultStride, bias: bias, count: n, epilogue: epilogue)
         }
       }
     }

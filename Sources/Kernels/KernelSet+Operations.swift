@@ -70,20 +70,20 @@ extension KernelSet {
       epilogue.code, c + columns.lowerBound, ldc, next.map { b.panels.pointer + $0 * b.k })
   }
 
-  /// Quantises rows of activations that lie end to end, from row `first` of `target` on. A row that holds what is not finite gets a scale that
+  /// Quantises rows of activations, `stride` floats from row to row, from row `first` of `target` on. A row that holds what is not finite gets a scale that
   /// is not a number, and so does what is computed from it.
   func quantize(
-    _ x: UnsafePointer<Float>, rows: Int, count: Int, paddedCount: Int, as quantization: PackedInt8Matrix.ActivationQuantization,
-    to target: QuantizedRows, from first: Int
+    _ x: UnsafePointer<Float>, stride: Int, rows: Int, count: Int, paddedCount: Int,
+    as quantization: PackedInt8Matrix.ActivationQuantization, to target: QuantizedRows, from first: Int
   ) {
     let (u, scales, sums) = (target.bytes + first * target.stride, target.scales + first, target.sums + first)
     switch quantization {
     case .dynamic:
-      table.f32u8_quantize_rows.unsafelyUnwrapped(x, rows, count, paddedCount, u, target.stride, scales, sums)
+      table.f32u8_quantize_rows.unsafelyUnwrapped(x, stride, rows, count, paddedCount, u, target.stride, scales, sums)
     case .fixed(let scale, let zeroPoint, let isSigned):
       let (low, high, shift): (Int32, Int32, Int32) = isSigned ? (-128, 127, 128) : (0, 255, 0)
       table.f32u8_quantize_fixed_rows.unsafelyUnwrapped(
-        x, rows, count, paddedCount, scale, zeroPoint, low, high, shift, u, target.stride, scales, sums)
+        x, stride, rows, count, paddedCount, scale, zeroPoint, low, high, shift, u, target.stride, scales, sums)
     }
   }
 

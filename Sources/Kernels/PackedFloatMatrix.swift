@@ -1,6 +1,6 @@
 import CKernels
 
-/// A float32 matrix `[k, n]` in the panels that `f32_gemm` reads: 48 columns each, `[k][48]`, the last one padded with zeros.
+/// A float32 matrix `[k, n]` in the panels that `f32_gemm` reads: `panelWidth` columns each, `[k][panelWidth]`, the last one padded with zeros.
 public struct PackedFloatMatrix: Sendable {
   static let panelWidth = Int(SQ_F32_PANEL)
 

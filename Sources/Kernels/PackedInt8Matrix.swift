@@ -153,12 +153,8 @@ public struct PackedInt8Matrix: Sendable {
 
   private static func padded(_ k: Int) -> Int { sq_padded(k, Int(SQ_S8_DEPTH)) }
 
-  /// The bytes from one quantised row to the next: an odd number of cache lines, so that a tile's rows do not all fall into the same few
-  /// sets of the cache.
-  private static func rowStride(_ k: Int) -> Int {
-    let line = 64
-    return (padded(k) / line | 1) * line
-  }
+  /// The bytes from one quantised row to the next.
+  private static func rowStride(_ k: Int) -> Int { AlignedMemory.rowStride(byteCount: padded(k)) }
 
   /// How many floats' room the quantised rows of an input take.
   public static func quantizedFloatCount(rows: Int, k: Int) -> Int {
@@ -167,10 +163,13 @@ public struct PackedInt8Matrix: Sendable {
 
   /// result `[rows, n]` = epilogue(input `[rows, k]` · matrix + bias), on at most `threads` threads; `room` holds
   /// `quantizedFloatCount` floats.
+  ///
+  /// - Parameter stride, resultStride: floats from row to row, of the input and of the result; without them rows lie end to end.
   public func multiply(
-    rows: Int, _ input: UnsafePointer<Float>, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
-    result: UnsafeMutablePointer<Float>, room: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
+    rows: Int, _ input: UnsafePointer<Float>, stride: Int? = nil, bias: UnsafePointer<Float>, epilogue: KernelSet.Epilogue,
+    result: UnsafeMutablePointer<Float>, resultStride: Int? = nil, room: UnsafeMutablePointer<Float>, kernels: KernelSet, threads: Int
   ) {
+    let (stride, resultStride) = (stride ?? k, resultStride ?? n)
     let threads = ThreadPool.worthwhile(threads, products: rows * k * n / 4)
     let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: room)
     let share = (rows + threads - 1) / threads
@@ -181,17 +180,18 @@ public struct PackedInt8Matrix: Sendable {
       let blocks = (rows + block - 1) / block
       ThreadPool.shared.run(tasks: blocks, threads: threads) { task in
         let part = task * block..<min(rows, (task + 1) * block)
-        quantize(part, of: input, to: quantized, kernels: kernels)
+        quantize(part, of: input, stride: stride, to: quantized, kernels: kernels)
         kernels.multiply(
           rows: part, a: quantized, b: self, columns: 0..<n, next: task + threads < blocks ? 0 : nil, bias: bias, epilogue: epilogue,
-          c: result, ldc: n)
+          c: result, ldc: resultStride)
       }
       return
     }
     // Some thousands of elements take a microsecond.
     let quantizedAtOnce = max(1, 16_384 / k)
     ThreadPool.shared.run(tasks: (rows + quantizedAtOnce - 1) / quantizedAtOnce, threads: threads) { task in
-      quantize(task * quantizedAtOnce..<min(rows, (task + 1) * quantizedAtOnce), of: input, to: quantized, kernels: kernels)
+      let part = task * quantizedAtOnce..<min(rows, (task + 1) * quantizedAtOnce)
+      quantize(part, of: input, stride: stride, to: quantized, kernels: kernels)
     }
     // Blocks of rows whose bytes stay in the second-level cache beside a panel, and of columns enough for all threads.
     let most = max(96, 393_216 / paddedK)
@@ -204,13 +204,13 @@ public struct PackedInt8Matrix: Sendable {
       let next = task + threads < rowBlocks * columnBlocks ? (task + threads) % columnBlocks * columnBlock : nil
       kernels.multiply(
         rows: row..<min(row + rowBlock, rows), a: quantized, b: self, columns: column..<min(column + columnBlock, n), next: next,
-        bias: bias, epilogue: epilogue, c: result, ldc: n)
+        bias: bias, epilogue: epilogue, c: result, ldc: resultStride)
     }
   }
 
   /// With fewer rows a thread, columns are shared out: all threads together read the weights once then, not each. That matters less where the
   /// weights stay in a second-level cache.
-  private var leastRows: Int { panels.count <= 1 << 20 ? 64 : 128 }
+  public var leastRows: Int { panels.count <= 1 << 20 ? 64 : 128 }
 
   /// The rows of a block, all blocks but the last of one size, in whole tiles of 4 and of 6 rows.
   private static func blockRows(_ rows: Int, blocks: Int) -> Int {
@@ -220,17 +220,19 @@ public struct PackedInt8Matrix: Sendable {
 
 extension PackedInt8Matrix {
   /// Quantises rows of `input`, times the factors where there are any.
-  private func quantize(_ rows: Range<Int>, of input: UnsafePointer<Float>, to target: QuantizedRows, kernels: KernelSet) {
+  private func quantize(
+    _ rows: Range<Int>, of input: UnsafePointer<Float>, stride: Int, to target: QuantizedRows, kernels: KernelSet
+  ) {
     func quantize(_ values: UnsafePointer<Float>, _ rows: Range<Int>) {
       kernels.quantize(
-        values, rows: rows.count, count: k, paddedCount: paddedK, as: activation, to: target, from: rows.lowerBound)
+        values, stride: stride, rows: rows.count, count: k, paddedCount: paddedK, as: activation, to: target, from: rows.lowerBound)
     }
-    guard let inputFactors else { return quantize(input + rows.lowerBound * k, rows) }
+    guard let inputFactors else { return quantize(input + rows.lowerBound * stride, rows) }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: k) { product in
       guard let base = product.baseAddress else { return }
       inputFactors.withUnsafeBufferPointer { factors in
         for row in rows {
-          let values = input + row * k
+          let values = input + row * stride
           for i in 0..<k { product[i] = values[i] * factors[i] }
           quantize(base, row..<row + 1)
         }
@@ -272,7 +274,7 @@ extension PackedInt8Matrix {
       guard let base = room.bindMemory(to: Float.self).baseAddress else { return ([], []) }
       let quantized = QuantizedRows(rows: rows, stride: Self.rowStride(k), in: base)
       input.withUnsafeBufferPointer { input in
-        if let input = input.baseAddress { quantize(0..<rows, of: input, to: quantized, kernels: kernels) }
+        if let input = input.baseAddress { quantize(0..<rows, of: input, stride: k, to: quantized, kernels: kernels) }
       }
       let bytes = (0..<rows).flatMap { row in (0..<k).map { quantized.bytes[row * quantized.stride + $0] } }
       return (bytes, Array(UnsafeBufferPointer(start: quantized.scales, count: rows)))

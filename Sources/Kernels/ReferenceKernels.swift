@@ -30,15 +30,16 @@ extension sq_kernel_set {
       guard let a, let panels, let c else { return }
       Reference.gemm(a, lda, m, k, panels, n, bias, epilogue, c, ldc)
     }
-    set.f32u8_quantize_rows = { x, rows, n, paddedCount, u, stride, scales, sums in
+    set.f32u8_quantize_rows = { x, xStride, rows, n, paddedCount, u, stride, scales, sums in
       guard let x, let u, let scales, let sums else { return }
-      for row in 0..<rows { Reference.quantize(x + row * n, n, paddedCount, u + row * stride, scales + row, sums + row) }
+      for row in 0..<rows { Reference.quantize(x + row * xStride, n, paddedCount, u + row * stride, scales + row, sums + row) }
     }
-    set.f32u8_quantize_fixed_rows = { x, rows, n, paddedCount, scale, zeroPoint, low, high, shift, u, stride, scales, sums in
+    set.f32u8_quantize_fixed_rows = {
+      x, xStride, rows, n, paddedCount, scale, zeroPoint, low, high, shift, u, stride, scales, sums in
       guard let x, let u, let scales, let sums else { return }
       for row in 0..<rows {
         scales[row] = scale
-        Reference.quantize(x + row * n, n, paddedCount, zeroPoint, low...high, shift, u + row * stride, scales + row, sums + row)
+        Reference.quantize(x + row * xStride, n, paddedCount, zeroPoint, low...high, shift, u + row * stride, scales + row, sums + row)
       }
     }
     set.u8s8f32_gemm = { a, lda, rowScales, rowSums, m, k, panels, columns, n, epilogue, c, ldc, _ in

@@ -159,13 +159,13 @@ static int run_f32u8_quantize_rows(size_t kernel, size_t index, const sq_kernel_
   const size_t n = lengths[digit(&index, COUNT(lengths))];
   const float reach = reaches[digit(&index, COUNT(reaches))], extra = last[digit(&index, COUNT(last))];
   if (index) return 0;
-  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4;
+  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4, x_stride = n + rows % 2;
   snprintf(result->text, sizeof result->text, "%zu rows of %zu elements up to %g, the last %g", rows, n, (double)reach, (double)extra);
-  float *const x = floats(&state, rows * n, reach), scales[6];
-  x[rows * n - 1] += extra;
+  float *const x = floats(&state, rows * x_stride, reach), scales[6];
+  x[(rows - 1) * x_stride + n - 1] += extra;
   uint8_t *const u = bytes(&state, rows * stride);
   int32_t sums[6];
-  set->f32u8_quantize_rows(x, rows, n, padded, u, stride, scales, sums);
+  set->f32u8_quantize_rows(x, x_stride, rows, n, padded, u, stride, scales, sums);
   put_quantized(result, rows, stride, u, scales, sums);
   free(x);
   free(u);
@@ -183,15 +183,15 @@ static int run_f32u8_quantize_fixed_rows(size_t kernel, size_t index, const sq_k
   const float reach = reaches[digit(&index, COUNT(reaches))], extra = last[digit(&index, COUNT(last))];
   const size_t which = digit(&index, COUNT(fixed));
   if (index) return 0;
-  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4;
+  const size_t rows = next(&state) % 6 + 1, padded = (n + 3) / 4 * 4, stride = padded + 4, x_stride = n + rows % 2;
   snprintf(result->text, sizeof result->text, "%zu rows of %zu elements up to %g, the last %g, scale %zu", rows, n, (double)reach,
            (double)extra, which);
-  float *const x = floats(&state, rows * n, reach);
-  x[rows * n - 1] += extra;
+  float *const x = floats(&state, rows * x_stride, reach);
+  x[(rows - 1) * x_stride + n - 1] += extra;
   uint8_t *const u = bytes(&state, rows * stride);
   float scales[6];
   int32_t sums[6];
-  set->f32u8_quantize_fixed_rows(x, rows, n, padded, fixed[which].scale, fixed[which].zero_point, fixed[which].low, fixed[which].high,
+  set->f32u8_quantize_fixed_rows(x, x_stride, rows, n, padded, fixed[which].scale, fixed[which].zero_point, fixed[which].low, fixed[which].high,
                                  fixed[which].shift, u, stride, scales, sums);
   put_quantized(result, rows, stride, u, scales, sums);
   free(x);

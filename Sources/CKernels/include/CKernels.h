@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /// Columns of a packed float32 matrix are kept in panels of this many; each panel is [k][SQ_F32_PANEL], the last one padded with zeros.
-#define SQ_F32_PANEL 48
+#define SQ_F32_PANEL 32
 
 /// What a GEMM does with a finished element before it stores it.
 typedef enum {
@@ -66,8 +66,8 @@ static inline size_t sq_f32_depths(size_t k) {
 /// f32_softmax_row: row = exp((row − max) · scale), scale > 0; returns the sum, by which the caller divides.
 /// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only. `next`: the panel to be multiplied after these, which
 ///   is fetched into the cache meanwhile, or NULL; it changes no result.
-/// f32u8_quantize_rows: symmetric, a row's scale = its largest magnitude / 127, u = x / scale + 128, its sum = Σ (u − 128). Rows of x lie end to
-///   end, those of u `stride` bytes apart; bytes from n up to padded_n are 128. A row with an element that is not finite has a scale that is not
+/// f32u8_quantize_rows: symmetric, a row's scale = its largest magnitude / 127, u = x / scale + 128, its sum = Σ (u − 128). Rows of x lie
+///   `x_stride` floats apart, those of u `stride` bytes; bytes from n up to padded_n are 128. A row with an element that is not finite has a scale that is not
 ///   a number, bytes of 0 and the sum 0.
 /// f32u8_quantize_fixed_rows: the same by one scale, u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the
 ///   integers are signed); a row's sum = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13), bytes behind it stand for zero.
@@ -96,11 +96,11 @@ static inline size_t sq_f32_depths(size_t k) {
     (const float *a, size_t lda, size_t m, size_t k, const float *panels, size_t n, const float *bias,             \
      sq_epilogue epilogue, float *c, size_t ldc, const float *next))                                               \
   X(f32u8_quantize_rows, void,                                                                                     \
-    (const float *x, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride, float *scales,             \
-     int32_t *sums))                                                                                               \
+    (const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride,           \
+     float *scales, int32_t *sums))                                                                                               \
   X(f32u8_quantize_fixed_rows, void,                                                                               \
-    (const float *x, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point, int32_t low,         \
-     int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales, int32_t *sums))                        \
+    (const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point,     \
+     int32_t low, int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales, int32_t *sums))           \
   X(u8s8f32_gemm, void,                                                                                            \
     (const uint8_t *a, size_t lda, const float *row_scales, const int32_t *row_sums, size_t m, size_t k,           \
      const int8_t *panels, const sq_int8_columns *columns, size_t n, sq_epilogue epilogue, float *c, size_t ldc,   \
