@@ -14,7 +14,7 @@ struct TinyModel {
     var activation = DistilBERT.Activation.gelu
     var tokenTypes = 0
     var vocabulary: Int { 10 }
-    var positions: Int { 24 }
+    var positions = 24
     var description: String { "\(layers)×\(hidden), \(heads) heads, \(feedForward)" }
   }
 

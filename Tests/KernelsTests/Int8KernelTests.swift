@@ -33,7 +33,10 @@ struct Int8KernelTests {
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * rows.count + rows.count * stride / 4) { room in
       let target = QuantizedRows(rows: rows.count, stride: stride, in: room.baseAddress!)
       target.bytes.update(repeating: 1, count: rows.count * stride)
-      set.quantize(rows.flatMap { $0 }, rows: rows.count, count: count, paddedCount: padded, as: quantization, to: target, from: 0)
+      // A number more than a row has, to see that it does not count.
+      set.quantize(
+        rows.flatMap { $0 + [.infinity] }, stride: count + 1, rows: rows.count, count: count, paddedCount: padded, as: quantization,
+        to: target, from: 0)
       return rows.indices.map { row in
         Quantized(
           bytes: (0..<padded).map { target.bytes[row * stride + $0] }, scaleBits: target.scales[row].bitPattern, sum: target.sums[row])

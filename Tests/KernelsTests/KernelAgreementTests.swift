@@ -104,7 +104,7 @@ struct KernelAgreementTests {
     var random = SplitMix64(seed: 4)
     for m in [1, 2, 5, 6, 7, 12, 13] {
       for n in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
-        for k in [1, 3, 16, 47] {
+        for k in [1, 3, 16, 47, 801] {
           let a = random.floats(m * k, in: -1...1)
           let b = PackedFloatMatrix(k: k, parts: parts(of: random.floats(k * n, in: -1...1), k: k, n: n), threads: 1)
           let bias = random.floats(n, in: -1...1)

@@ -54,7 +54,7 @@ static inline size_t sq_padded(size_t n, size_t block) { return (n + block - 1) 
 
 /// f32_gemm sums as many of `k` depths at a time: so many of a panel stay in the second-level cache together with as many of some rows.
 static inline size_t sq_f32_depths(size_t k) {
-  const size_t most = 1536, blocks = (k + most - 1) / most;
+  const size_t most = 768, blocks = (k + most - 1) / most;
   return blocks < 2 ? k : sq_padded((k + blocks - 1) / blocks, 8);
 }
 
