@@ -12,7 +12,7 @@ EMULATORS = gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 # What opens the page of spanqa inspect in the tests; they are skipped where it cannot be installed.
 BROWSER = chromium fonts-dejavu-core
 
-.PHONY: help run build dist test test-arm64 test-old-processor emulators browser example regenerate-onnx-proto packages clean
+.PHONY: help run build dist test test-arm64 test-old-processor emulators browser example benchmarks regenerate-onnx-proto packages clean
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
@@ -45,7 +45,7 @@ dist: packages
 test: packages browser
 	$(SWIFT) test $(TEST_FLAGS)
 	$(MAKE) test-arm64 test-old-processor
-	$(MAKE) example
+	$(MAKE) example benchmarks
 
 # The NEON kernels under an emulator, where the cross tools are installed. After the Swift tests, which write what to compare with.
 test-arm64: emulators
@@ -76,6 +76,10 @@ browser:
 # A package of its own that depends on this one by path, as an embedder would.
 example: packages
 	cd Tests/Example && $(SWIFT) run -c release example && $(SWIFT) run -c release inside
+
+# Builds what measures, which no test runs.
+benchmarks: packages
+	cd Benchmarks && $(SWIFT) build -c release
 
 packages:
 	@if command -v pkg-config >/dev/null && pkg-config --exists $(PC_NAMES); then exit 0; fi; \

@@ -24,7 +24,7 @@ public struct CPULinear: Sendable {
     }
   }
 
-  var outputs: Int { bias.count }
+  public var outputs: Int { bias.count }
 
   /// With fewer rows, threads share the columns of a product.
   var leastRows: Int {

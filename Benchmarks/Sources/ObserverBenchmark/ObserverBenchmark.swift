@@ -92,16 +92,20 @@ private struct BarePass {
   }
 
   func forward(_ batch: PackedBatch) -> [Float] {
-    let workspace = backend.makeWorkspace(for: batch, configuration: configuration, outputs: head == nil ? 0 : 2)
+    let (part, outputs) = (batch.whole, head?.outputs ?? configuration.hidden)
+    let workspace = backend.makeWorkspace(for: part, configuration: configuration, outputs: outputs)
     defer { backend.recycle(workspace) }
-    backend.embed(batch, embeddings, embeddingNorm, in: workspace)
+    backend.embed(part, embeddings, embeddingNorm, in: workspace)
     for layer in layers {
       backend.projectQueryKeyValue(layer.queryKeyValue, in: workspace)
-      backend.attend(batch, after: layer.queryKeyValue, configuration: configuration, in: workspace)
+      backend.attend(part, after: layer.queryKeyValue, configuration: configuration, in: workspace)
       backend.addAttention(layer.attentionOutput, layer.attentionNorm, in: workspace)
       backend.addFeedForward(layer.expand, configuration.activation, layer.contract, layer.outputNorm, in: workspace)
     }
-    guard let head else { return backend.hidden(in: workspace) }
-    return backend.head(head, in: workspace)
+    return [Float](unsafeUninitializedCapacity: part.tokenCount * outputs) { buffer, count in
+      count = buffer.count
+      guard let result = buffer.baseAddress else { return }
+      if let head { backend.head(head, in: workspace, to: result) } else { backend.hidden(in: workspace, to: result) }
+    }
   }
 }
