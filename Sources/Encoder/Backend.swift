@@ -74,9 +74,9 @@ public protocol Backend: Sendable {
 
   // Observing: never in a pass that nobody watches.
 
-  /// `[tokens, 3 · hidden]`, after `projectQueryKeyValue` and until the feed-forward network runs.
+  /// `[tokens, 3 · hidden]`, after `projectQueryKeyValue` and until `addAttention`.
   func queryKeyValue(in workspace: Workspace) throws(BackendError) -> [Float]
-  /// `[tokens, hidden]`, after `attend` and until the feed-forward network runs.
+  /// `[tokens, hidden]`, after `attend` and until `addFeedForward`.
   func context(in workspace: Workspace) throws(BackendError) -> [Float]
   /// context = 0 in some columns: a head that is left out.
   func clearContext(columns: Range<Int>, in workspace: Workspace) throws(BackendError)

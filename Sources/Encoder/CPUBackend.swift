@@ -185,7 +185,7 @@ public struct CPUBackend: Backend {
 
   public func projectQueryKeyValue(_ layer: CPULinear, in workspace: CPUWorkspace) {
     apply(
-      layer, to: workspace.hidden, rows: workspace.rows.count, epilogue: .bias, result: workspace.queryKeyValue,
+      layer, to: workspace.hidden, rows: workspace.rows.count, epilogue: .bias, result: workspace.wide,
       resultStride: workspace.layout.stride, room: workspace.quantized)
   }
 
@@ -202,20 +202,20 @@ public struct CPUBackend: Backend {
       let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
       let rows = part.rows(ofSequence: sequence)
       guard !rows.isEmpty else { return }
-      let q = workspace.queryKeyValue + rows.lowerBound * stride + head * headSize
+      let q = workspace.wide + rows.lowerBound * stride + head * headSize
       kernels.attention(
         q: q, k: q + hidden, v: q + 2 * hidden, stride: stride, count: rows.count,
         attended: part.attendedCount(ofSequence: sequence), headSize: headSize, scale: scale, in: arithmetic,
-        out: workspace.context + rows.lowerBound * stride + head * headSize, outStride: stride,
+        out: workspace.narrow + rows.lowerBound * hidden + head * headSize, outStride: hidden,
         scratch: workspace.scratch(task: thread))
     }
   }
 
   public func addAttention(_ output: CPULinear, _ norm: Norm, in workspace: CPUWorkspace) {
     apply(
-      output, to: workspace.context, stride: workspace.layout.stride, rows: workspace.rows.count, epilogue: .bias,
-      result: workspace.projection, room: workspace.quantized)
-    addProjection(norm, in: workspace)
+      output, to: workspace.narrow, rows: workspace.rows.count, epilogue: .bias, result: workspace.wide,
+      resultStride: workspace.layout.stride, room: workspace.quantized)
+    add(workspace.wide, stride: workspace.layout.stride, norm, in: workspace)
   }
 
   public func addFeedForward(
@@ -228,13 +228,13 @@ public struct CPUBackend: Backend {
     for first in stride(from: 0, to: workspace.rows.count, by: block) {
       let rows = min(block, workspace.rows.count - first)
       apply(
-        expand, to: workspace.hidden + first * expand.inputs, rows: rows, epilogue: epilogue, result: workspace.middle,
+        expand, to: workspace.hidden + first * expand.inputs, rows: rows, epilogue: epilogue, result: workspace.wide,
         resultStride: workspace.layout.stride, room: workspace.quantized)
       apply(
-        contract, to: workspace.middle, stride: workspace.layout.stride, rows: rows, epilogue: .bias,
-        result: workspace.projection + first * contract.outputs, room: workspace.quantized)
+        contract, to: workspace.wide, stride: workspace.layout.stride, rows: rows, epilogue: .bias,
+        result: workspace.narrow + first * contract.outputs, room: workspace.quantized)
     }
-    addProjection(norm, in: workspace)
+    add(workspace.narrow, stride: norm.scale.count, norm, in: workspace)
   }
 
   public func head(_ layer: CPULinear, in workspace: CPUWorkspace, to result: UnsafeMutablePointer<Float>) {
@@ -251,23 +251,18 @@ public struct CPUBackend: Backend {
   // MARK: Observing
 
   public func queryKeyValue(in workspace: CPUWorkspace) -> [Float] {
-    Self.copies(of: workspace.queryKeyValue, count: 3 * workspace.layout.width, in: workspace)
+    (0..<workspace.rows.count).flatMap { row in
+      UnsafeBufferPointer(start: workspace.wide + row * workspace.layout.stride, count: 3 * workspace.layout.width)
+    }
   }
 
   public func context(in workspace: CPUWorkspace) -> [Float] {
-    Self.copies(of: workspace.context, count: workspace.layout.width, in: workspace)
-  }
-
-  /// Rows of `count` floats, end to end.
-  private static func copies(of first: UnsafePointer<Float>, count: Int, in workspace: CPUWorkspace) -> [Float] {
-    workspace.rows.indices.flatMap { row in
-      UnsafeBufferPointer(start: first + (row - workspace.rows.lowerBound) * workspace.layout.stride, count: count)
-    }
+    Array(UnsafeBufferPointer(start: workspace.narrow, count: workspace.rows.count * workspace.layout.width))
   }
 
   public func clearContext(columns: Range<Int>, in workspace: CPUWorkspace) {
     for row in 0..<workspace.rows.count {
-      (workspace.context + row * workspace.layout.stride + columns.lowerBound).update(repeating: 0, count: columns.count)
+      (workspace.narrow + row * workspace.layout.width + columns.lowerBound).update(repeating: 0, count: columns.count)
     }
   }
 
@@ -328,11 +323,11 @@ public struct CPUBackend: Backend {
     }
   }
 
-  /// hidden = norm(hidden + projection)
-  private func addProjection(_ norm: Norm, in workspace: CPUWorkspace) {
+  /// hidden = norm(hidden + x)
+  private func add(_ x: UnsafePointer<Float>, stride: Int, _ norm: Norm, in workspace: CPUWorkspace) {
     let size = norm.scale.count
     forEachRow(of: workspace.rows.count, cost: size) { row in
-      addAndNormalize(workspace.hidden + row * size, workspace.projection + row * size, bias: nil, norm, count: size)
+      addAndNormalize(workspace.hidden + row * size, x + row * stride, bias: nil, norm, count: size)
     }
   }
 

@@ -26,15 +26,11 @@ public struct CPUWorkspace: Sendable {
 
   /// `[rows, hidden]`: the residual stream.
   var hidden: UnsafeMutablePointer<Float> { row(of: layout.hidden, layout.width) }
-  /// `[rows, 3 · hidden]`, `layout.stride` apart.
-  var queryKeyValue: UnsafeMutablePointer<Float> { row(of: layout.wide, layout.stride) }
-  /// `[rows, hidden]`, `layout.stride` apart: what attention gathered.
-  var context: UnsafeMutablePointer<Float> { queryKeyValue + 3 * layout.width }
-  /// `[rows, feedForward]`, `layout.stride` apart: in the place of queries, keys, values and context of the same rows, which are done with
-  /// by then.
-  var middle: UnsafeMutablePointer<Float> { queryKeyValue }
-  /// `[rows, hidden]`: a linear layer's result before it joins the residual stream.
-  var projection: UnsafeMutablePointer<Float> { row(of: layout.projection, layout.width) }
+  /// Rows `layout.stride` apart: of queries, keys and values, `[rows, 3 · hidden]`; then of what attention's output layer makes, `[rows, hidden]`;
+  /// then of the feed-forward network's middle, `[rows, feedForward]`.
+  var wide: UnsafeMutablePointer<Float> { row(of: layout.wide, layout.stride) }
+  /// `[rows, hidden]`: what attention gathered; then what the feed-forward network makes.
+  var narrow: UnsafeMutablePointer<Float> { row(of: layout.narrow, layout.width) }
   /// The rows of an int8 product's input, quantised.
   var quantized: UnsafeMutablePointer<Float> { row(of: layout.quantized, layout.quantizedStride) }
   /// A thread's own, where all rows are at hand.
@@ -48,11 +44,10 @@ public struct CPUWorkspace: Sendable {
     /// Of the residual stream.
     let width: Int
     let hidden: Int
-    /// Queries, keys, values and context, then the feed-forward network's middle.
     let wide: Int
-    /// From one of their rows to the next.
+    /// From one wide row to the next.
     let stride: Int
-    let projection: Int
+    let narrow: Int
     let quantized: Int
     let quantizedStride: Int
     /// `scratchCount` floats for each thread.
@@ -66,12 +61,12 @@ public struct CPUWorkspace: Sendable {
       let size = MemoryLayout<Float>.size
       self.tokens = tokens
       self.width = width
-      stride = AlignedMemory.rowStride(byteCount: max(4 * width, feedForward) * size) / size
+      stride = AlignedMemory.rowStride(byteCount: max(3 * width, feedForward) * size) / size
       quantizedStride = PackedInt8Matrix.quantizedFloatCount(rows: 1, k: max(width, feedForward))
       hidden = 0
       wide = aligned(tokens * width)
-      projection = wide + tokens * stride
-      quantized = projection + aligned(tokens * width)
+      narrow = wide + tokens * stride
+      quantized = narrow + aligned(tokens * width)
       scratch = quantized + aligned(tokens * quantizedStride)
       self.scratchCount = aligned(scratchCount)
       total = scratch + self.scratchCount * threads
@@ -85,8 +80,8 @@ public struct CPUWorkspace: Sendable {
       }
       return [
         region("residual stream", hidden, wide),
-        region("queries, keys, values and context, then the feed-forward middle", wide, projection),
-        region("projection", projection, quantized), region("quantised rows", quantized, scratch),
+        region("queries, keys and values; attention's output; feed-forward middle", wide, narrow),
+        region("context; feed-forward output", narrow, quantized), region("quantised rows", quantized, scratch),
         region("attention scratch", scratch, total),
       ]
     }
