@@ -76,7 +76,9 @@ INLINE void f32_finish(const float *sums, size_t stride, const size_t n, v16 bia
 INLINE void f32_product(const float *a, size_t lda, size_t m, size_t k, const float *b, size_t ldb, size_t panel_step,
                         const int streams, const float *next, size_t n, const float *bias, const sq_epilogue epilogue, float *c,
                         size_t ldc) {
-  const size_t tiles = (m + SQ_TILE_ROWS - 1) / SQ_TILE_ROWS, depths = sq_f32_depths(k);
+  // Rows are shared out evenly: a tile of few has too few sums for the latency of a multiply-add.
+  const size_t tiles = m > SQ_TILE_ROWS ? (m + SQ_TILE_ROWS - 1) / SQ_TILE_ROWS : 1, tile_rows = (m + tiles - 1) / tiles;
+  const size_t depths = sq_f32_depths(k);
   size_t depth = 0, end;
   do {
     end = depth + depths < k ? depth + depths : k;
@@ -95,8 +97,8 @@ INLINE void f32_product(const float *a, size_t lda, size_t m, size_t k, const fl
       const size_t fetched = width * (end - depth);
       fetch ahead = fetch_over(tiles * ((end - start) / F32_FETCH_DEPTHS), following ? following + fetched / width * place : NULL,
                                fetched * sizeof(float));
-      for (size_t row = 0; row < m; row += SQ_TILE_ROWS) {
-        const size_t rows = m - row < SQ_TILE_ROWS ? m - row : SQ_TILE_ROWS;
+      for (size_t row = 0; row < m; row += tile_rows) {
+        const size_t rows = m - row < tile_rows ? m - row : tile_rows;
         float *const target = c + row * ldc + column;
         const int is_bare = !bias && epilogue == SQ_EPILOGUE_NONE, is_in_place = fits && (is_bare || depths < k);
         float tile[SQ_TILE_ROWS * SQ_TILE_VECTORS * LANES];

@@ -34,9 +34,11 @@ public protocol Backend: Sendable {
   // Running: once a batch, or once each of its parts.
 
   /// Calls `body` with parts that make up the batch, and with the backend that computes each of them: from several threads at once where the
-  /// parts are independent. Used for a pass that nobody watches; the result does not depend on the parts.
+  /// parts are independent. Used for a pass that nobody watches; the result does not depend on the parts. `layer` is the widest of the linear
+  /// layers.
   func forEachPart(
-    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+    of batch: PackedBatch, through layer: Linear, configuration: DistilBERT.Configuration,
+    _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
   ) throws(BackendError)
   /// Memory for some sequences: a reused one where there is one.
   func makeWorkspace(
@@ -120,7 +122,8 @@ extension Backend {
 /// For backends that compute a batch as one.
 extension Backend {
   public func forEachPart(
-    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+    of batch: PackedBatch, through layer: Linear, configuration: DistilBERT.Configuration,
+    _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
   ) throws(BackendError) {
     try body(self, batch.whole)
   }

@@ -10,8 +10,8 @@ struct BatchDivision {
   /// waiting for each other.
   static let idleShare = 0.03
 
-  init(_ batch: PackedBatch, threads: Int, configuration: DistilBERT.Configuration) {
-    var parts = batch.parts.map { sequences in
+  init(_ batch: PackedBatch, leastRows: Int, threads: Int, configuration: DistilBERT.Configuration) {
+    var parts = batch.parts(leastRows: leastRows).map { sequences in
       (sequences: sequences, cost: sequences.reduce(0) { $0 + configuration.cost(ofRows: batch.rows(ofSequence: $1).count) })
     }
     parts.sort { $0.cost > $1.cost }
@@ -39,22 +39,23 @@ struct BatchDivision {
 }
 
 extension PackedBatch {
-  /// Cuts the sequences into parts of some rows each.
-  var parts: Parts { Parts(batch: self) }
+  /// Cuts the sequences into parts of so many rows each, or the last sequence more.
+  func parts(leastRows: Int) -> Parts { Parts(batch: self, leastRows: leastRows) }
 
   struct Parts: Sequence, IteratorProtocol {
-    let batch: PackedBatch
+    fileprivate let batch: PackedBatch
+    fileprivate let leastRows: Int
     private var first = 0
 
-    /// With far fewer rows a part would read the weights too often. From 64 to 384 the speed is the same within 2 %.
-    static let leastRows = 96
-
-    init(batch: PackedBatch) { self.batch = batch }
+    fileprivate init(batch: PackedBatch, leastRows: Int) {
+      self.batch = batch
+      self.leastRows = leastRows
+    }
 
     mutating func next() -> Range<Int>? {
       guard first < batch.sequenceCount else { return nil }
       var end = first + 1
-      while end < batch.sequenceCount, batch.sequenceStarts[end] - batch.sequenceStarts[first] < Self.leastRows { end += 1 }
+      while end < batch.sequenceCount, batch.sequenceStarts[end] - batch.sequenceStarts[first] < leastRows { end += 1 }
       defer { first = end }
       return first..<end
     }

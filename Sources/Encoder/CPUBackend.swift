@@ -112,14 +112,15 @@ public struct CPUBackend: Backend {
   /// A part of whole sequences on one thread needs no other thread until it is through the model, and its rows stay in that thread's
   /// caches. OpenBLAS packs the weights at every call: it takes a batch as one. So does an observer of layers' inputs.
   public func forEachPart(
-    of batch: PackedBatch, configuration: DistilBERT.Configuration, _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
+    of batch: PackedBatch, through layer: CPULinear, configuration: DistilBERT.Configuration,
+    _ body: (Self, PackedBatch.Part) throws(BackendError) -> Void
   ) throws(BackendError) {
     if gemm == .openBLAS || observer != nil { return try body(self, batch.whole) }
     if threads == 1 {
-      for sequences in batch.parts { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
+      for sequences in batch.parts(leastRows: layer.leastPartRows) { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
       return
     }
-    let division = BatchDivision(batch, threads: threads, configuration: configuration)
+    let division = BatchDivision(batch, leastRows: layer.leastPartRows, threads: threads, configuration: configuration)
     for sequences in division.shared { try body(self, PackedBatch.Part(batch, sequences: sequences)) }
     try runAlone(division.independent.count) { (alone, index) throws(BackendError) in
       try body(alone, PackedBatch.Part(batch, sequences: division.independent[index]))

@@ -158,8 +158,10 @@ struct PreparedModel<Device: Backend>: Sendable {
       count = buffer.count
       guard let result = buffer.baseAddress else { return }
       do throws(BackendError) {
-        if observer != nil { return try compute(batch.whole, on: backend, to: result, observer: observer, ablation: ablation) }
-        try backend.forEachPart(of: batch, configuration: configuration) { (backend, part) throws(BackendError) in
+        guard observer == nil, let layer = layers.first?.expand ?? head else {
+          return try compute(batch.whole, on: backend, to: result, observer: observer, ablation: ablation)
+        }
+        try backend.forEachPart(of: batch, through: layer, configuration: configuration) { (backend, part) throws(BackendError) in
           try compute(part, on: backend, to: result + part.rowsOfBatch.lowerBound * width, observer: nil, ablation: ablation)
         }
       } catch { failure = error }

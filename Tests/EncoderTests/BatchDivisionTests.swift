@@ -9,17 +9,17 @@ struct BatchDivisionTests {
   private func batch(_ lengths: [Int]) -> PackedBatch { PackedBatch(lengths.map { Array(repeating: 1, count: $0) }) }
 
   @Test func partsAreConsecutiveAndOfSomeRows() {
-    #expect(Array(batch([]).parts).isEmpty)
-    #expect(Array(batch([500]).parts) == [0..<1])
-    #expect(Array(batch([96, 95, 1, 40, 40, 40, 3]).parts) == [0..<1, 1..<3, 3..<6, 6..<7])
-    #expect(Array(batch([10, 20, 30]).parts) == [0..<3])
+    #expect(Array(batch([]).parts(leastRows: 96)).isEmpty)
+    #expect(Array(batch([500]).parts(leastRows: 96)) == [0..<1])
+    #expect(Array(batch([96, 95, 1, 40, 40, 40, 3]).parts(leastRows: 96)) == [0..<1, 1..<3, 3..<6, 6..<7])
+    #expect(Array(batch([10, 20, 30]).parts(leastRows: 96)) == [0..<3])
   }
 
   @Test(arguments: [
     [384], [384, 384, 384], Array(repeating: 128, count: 8), [384, 10], [500, 100, 100, 100, 100, 100], Array(59...200), [],
   ], [2, 3, 4, 64])
   func everySequenceIsComputedOnceAndFewThreadsWait(_ lengths: [Int], threads: Int) {
-    let division = BatchDivision(batch(lengths), threads: threads, configuration: Self.configuration)
+    let division = BatchDivision(batch(lengths), leastRows: 96, threads: threads, configuration: Self.configuration)
     let sequences = (division.shared + division.independent).flatMap { Array($0) }
     #expect(sequences.sorted() == Array(lengths.indices))
 
@@ -34,7 +34,7 @@ struct BatchDivisionTests {
 
   @Test func whatLeavesNobodyIdleIsIndependent() {
     func division(_ lengths: [Int], threads: Int) -> (shared: Int, independent: Int) {
-      let division = BatchDivision(batch(lengths), threads: threads, configuration: Self.configuration)
+      let division = BatchDivision(batch(lengths), leastRows: 96, threads: threads, configuration: Self.configuration)
       return (division.shared.count, division.independent.count)
     }
     #expect(division([384], threads: 2) == (1, 0))
@@ -48,7 +48,7 @@ struct BatchDivisionTests {
   @Test(arguments: EncoderTests.shapes, [Precision.float32, .int8])
   func aDividedBatchHasTheBitsOfItsSequences(_ shape: TinyModel.Shape, _ precision: Precision) throws {
     let model = TinyModel(shape, seed: 14).model
-    let lengths = [24, 1, 24, 24, 24, 24, 0, 7, 24, 24, 24, 24, 3, 24, 24, 24, 24, 24, 24, 24, 24, 0, 0]
+    let lengths = Array(repeating: [24, 1, 24, 24, 24, 24, 0, 7, 24, 24, 24, 24, 3, 24, 24, 24, 24, 24, 24, 24, 24, 0, 0], count: 3).flatMap { $0 }
     let sequences = lengths.enumerated().map { index, length in (0..<length).map { Int32(($0 * 7 + index) % shape.vocabulary) } }
     let (batch, alone) = (PackedBatch(sequences), try Encoder(model, backend: CPUBackend(threads: 1, precision: precision)))
     let expected = try sequences.flatMap { try alone.forward(PackedBatch([$0])).values }
@@ -56,7 +56,7 @@ struct BatchDivisionTests {
       let encoder = try Encoder(model, backend: CPUBackend(threads: threads, precision: precision))
       #expect(try encoder.forward(batch).values == expected, "on \(threads) threads")
     }
-    let two = BatchDivision(batch, threads: 2, configuration: model.configuration)
+    let two = BatchDivision(batch, leastRows: 256, threads: 2, configuration: model.configuration)
     #expect(two.independent.count > 1)
   }
 }
