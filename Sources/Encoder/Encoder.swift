@@ -158,7 +158,7 @@ struct PreparedModel<Device: Backend>: Sendable {
       count = buffer.count
       guard let result = buffer.baseAddress else { return }
       do throws(BackendError) {
-        guard observer == nil, let layer = layers.first?.expand ?? head else {
+        guard observer == nil, let layer = layers.isEmpty ? head : layers[0].expand else {
           return try compute(batch.whole, on: backend, to: result, observer: observer, ablation: ablation)
         }
         try backend.forEachPart(of: batch, through: layer, configuration: configuration) { (backend, part) throws(BackendError) in
