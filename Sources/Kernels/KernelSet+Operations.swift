@@ -70,8 +70,8 @@ extension KernelSet {
       epilogue.code, c + columns.lowerBound, ldc, next.map { b.panels.pointer + $0 * b.k })
   }
 
-  /// Quantises rows of activations, `stride` floats from row to row, from row `first` of `target` on. A row that holds what is not finite gets a scale that
-  /// is not a number, and so does what is computed from it.
+  /// Quantises rows of activations, `stride` floats from row to row, from row `first` of `target` on. A row that holds what is not
+  /// finite gets a scale that is not a number, and so does what is computed from it.
   func quantize(
     _ x: UnsafePointer<Float>, stride: Int, rows: Int, count: Int, paddedCount: Int,
     as quantization: PackedInt8Matrix.ActivationQuantization, to target: QuantizedRows, from first: Int

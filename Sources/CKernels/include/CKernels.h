@@ -67,8 +67,8 @@ static inline size_t sq_f32_depths(size_t k) {
 /// f32_gemm: c[m][n] = a[m][k] · b, with b in panels; `c` has room for n columns only. `next`: the panel to be multiplied after these, which
 ///   is fetched into the cache meanwhile, or NULL; it changes no result.
 /// f32u8_quantize_rows: symmetric, a row's scale = its largest magnitude / 127, u = x / scale + 128, its sum = Σ (u − 128). Rows of x lie
-///   `x_stride` floats apart, those of u `stride` bytes; bytes from n up to padded_n are 128. A row with an element that is not finite has a scale that is not
-///   a number, bytes of 0 and the sum 0.
+///   `x_stride` floats apart, those of u `stride` bytes; bytes from n up to padded_n are 128. A row with an element that is not finite has a
+///   scale that is not a number, bytes of 0 and the sum 0.
 /// f32u8_quantize_fixed_rows: the same by one scale, u = round(x / scale) + zero_point, saturated to low…high, plus `shift` (128 where the
 ///   integers are signed); a row's sum = Σ (u − shift − zero_point) (ONNX QuantizeLinear-13), bytes behind it stand for zero.
 /// u8s8f32_gemm: c[m][n] = epilogue((a[m][k] · b) · row scale · column scale + bias), the int32 sums exact; `lda` is in bytes and k a
@@ -97,7 +97,7 @@ static inline size_t sq_f32_depths(size_t k) {
      sq_epilogue epilogue, float *c, size_t ldc, const float *next))                                               \
   X(f32u8_quantize_rows, void,                                                                                     \
     (const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, uint8_t *u, size_t stride,           \
-     float *scales, int32_t *sums))                                                                                               \
+     float *scales, int32_t *sums))                                                                                \
   X(f32u8_quantize_fixed_rows, void,                                                                               \
     (const float *x, size_t x_stride, size_t rows, size_t n, size_t padded_n, float scale, int32_t zero_point,     \
      int32_t low, int32_t high, int32_t shift, uint8_t *u, size_t stride, float *scales, int32_t *sums))           \
