@@ -16,7 +16,7 @@ BROWSER = chromium fonts-dejavu-core
 
 help:
 	@echo "make run    build, then answer a question with the embedded model"
-	@echo "make test   build and run all tests"
+	@echo "make test   build and run all tests, and build the benchmarks"
 	@echo "make build  build the command: $$($(SWIFT) build -c release --show-bin-path 2>/dev/null)/spanqa"
 	@echo "make dist   build dist/spanqa: one file to copy, which needs OpenBLAS and protobuf-c but no Swift"
 	@echo "make clean  remove the build folders"
