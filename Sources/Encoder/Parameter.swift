@@ -39,7 +39,7 @@ public struct Parameter: Sendable {
 }
 
 extension Parameter {
-  /// Elements `range` (row-major), converted to float32: integers to their value less `zero`, times `scale`.
+  /// Elements `range` (row-major), converted to float32: their value less `zero`, times `scale`.
   public func copyFloats(
     _ range: Range<Int>, zero: Float = 0, scale: Float = 1, to destination: UnsafeMutableBufferPointer<Float>
   ) {
@@ -64,7 +64,10 @@ extension Parameter {
             bytes: x.assumingMemoryBound(to: Int8.self) + range.lowerBound, areUnsigned: elementType == .uint8, count: range.count,
             zero: zero, scale: scale, to: y)
         }
+        return
       }
+      if zero == 0 && scale == 1 { return }
+      for offset in 0..<range.count { destination[offset] = (destination[offset] - zero) * scale }
     }
   }
 

@@ -159,18 +159,15 @@ struct EmbeddingMatcher {
     // The same row for every token: a table with this row only.
     var single = table
     let width = table.values.shape[1]
+    let channel = table.quantization?.scales.count == 1 ? 0 : row
     let values = [Float](unsafeUninitializedCapacity: width) { buffer, count in
       buffer.initialize(repeating: 0)
       table.values.copyFloats(
-        row * width..<(row + 1) * width, to: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
+        row * width..<(row + 1) * width, zero: table.quantization.map { Float($0.zeroPoints[channel]) } ?? 0,
+        scale: table.quantization?.scales[channel] ?? 1, to: UnsafeMutableBufferPointer(rebasing: buffer[..<width]))
       count = width
     }
-    let quantization = table.quantization
-    let channel = quantization?.scales.count == 1 ? 0 : row
-    single.values = Parameter(
-      values.map { value in
-        quantization.map { (value - Float($0.zeroPoints[channel])) * $0.scales[channel] } ?? value
-      }, shape: [1, width])
+    single.values = Parameter(values, shape: [1, width])
     single.quantization = nil
     return .tokenTypes(single)
   }
